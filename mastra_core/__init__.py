@@ -1,0 +1,3 @@
+"""Mastra: agents that remember."""
+
+from __future__ import annotations

@@ -1,0 +1,64 @@
+"""Time and new ids, from one place: aware UTC datetimes of whole milliseconds and UUIDv7.
+
+Knows the two text forms of an instant. Must not know records, stores or databases.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def now() -> datetime:
+    """The current instant, aware, in UTC, cut to milliseconds."""
+    return from_milliseconds(time.time_ns() // 1_000_000)
+
+
+def to_milliseconds(instant: datetime) -> int:
+    """Whole milliseconds since 1970, exact for every aware datetime."""
+    return (instant - EPOCH) // MILLISECOND
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """The aware UTC datetime of *milliseconds* since 1970."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_text(instant: datetime) -> str:
+    """`YYYY-MM-DDTHH:MM:SS.mmmZ`, the stored form (contract §0.5); *instant* must be aware."""
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat("T", "milliseconds")[:-6] + "Z"
+
+
+def from_text(text: str) -> datetime:
+    """The instant of an ISO 8601 text; without an offset it is taken as UTC, and it is cut to milliseconds.
+
+    Raises:
+        ValueError: *text* is no ISO 8601 date and time.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    elif instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    extra = instant.microsecond % 1000
+    return instant if not extra else instant.replace(microsecond=instant.microsecond - extra)
+
+
+def is_stored_form(text: str) -> bool:
+    """Whether *text* has exactly the form that `to_text` writes, so that texts compare as instants."""
+    return _TEXT.fullmatch(text) is not None
+
+
+def new_id() -> str:
+    """A UUIDv7: unique, and later ids sort after earlier ones (RFC 9562 §5.7)."""
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (time.time_ns() // 1_000_000) << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,201 @@
+"""What is refused before anything is sent, the same for every backend (semantics §2.2, §2.3, §2.16).
+
+Knows kinds, reads and changes; must not know any database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from mastra_core import clock
+from mastra_core.errors import InvalidInputError
+from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Save
+from mastra_core.storage.records.kind import Field, Kind
+from mastra_core.storage.records.query import Between, Condition, Contains, Count, Get, Is, Query, Read, Where, Window
+from mastra_core.storage.records.wire import check_text
+
+MAX_ID_CHARACTERS = 255
+MAX_ID_BYTES = 900
+_JSON_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_id(value: object, *, at: str) -> str:
+    """*value*, if it can name a record on every backend.
+
+    Raises:
+        InvalidInputError: it is no string, is empty or too long, or holds U+0000 or a lone surrogate.
+    """
+    if not isinstance(value, str):
+        msg = f"{at}: must be a string, found {value!r} ({type(value).__name__}); convert it with str()"
+        raise InvalidInputError(msg)
+    if not value:
+        msg = f"{at}: is empty; an id has 1 to {MAX_ID_CHARACTERS} characters"
+        raise InvalidInputError(msg)
+    shown = value if len(value) <= 40 else value[:37] + "..."
+    check_text(value, at=f"{at} {shown!r}")
+    if len(value) > MAX_ID_CHARACTERS or len(value.encode()) > MAX_ID_BYTES:
+        msg = (
+            f"{at} {shown!r}: has {len(value)} characters and {len(value.encode())} bytes of UTF-8; an id has at most "
+            f"{MAX_ID_CHARACTERS} characters and {MAX_ID_BYTES} bytes. Shorten it, or use a hash of it."
+        )
+        raise InvalidInputError(msg)
+    return value
+
+
+def check_time(value: object, *, at: str) -> datetime:
+    """*value*, if it is an instant.
+
+    Raises:
+        InvalidInputError: it is no datetime, or a naive one.
+    """
+    if not isinstance(value, datetime):
+        msg = f"{at}: must be an aware datetime, found {value!r} ({type(value).__name__})"
+        raise InvalidInputError(msg)
+    if value.utcoffset() is None:
+        msg = f"{at}: the datetime {value.isoformat()} is naive, so its instant is unknown; add a time zone, such as tzinfo=datetime.UTC"
+        raise InvalidInputError(msg)
+    return value
+
+
+def check_field(kind: Kind[Any], field: Field, value: object) -> None:
+    """Refuse a value that *field* cannot hold. JSON is checked where it is encoded."""
+    at = f"{kind.name}.{field.name}"
+    if value is None:
+        if not field.optional:
+            msg = f"{at}: must have a value, found None"
+            raise InvalidInputError(msg)
+    elif field.type == "id":
+        check_id(value, at=at)
+    elif field.type == "time":
+        if check_time(value, at=at).microsecond % 1000:
+            msg = f"{at}: {value!r} has microseconds; a stored time has whole milliseconds. Use mastra_core.clock.now() or round it."
+            raise InvalidInputError(msg)
+    elif field.type == "text":
+        if not isinstance(value, str):
+            msg = f"{at}: must be a string, found {value!r} ({type(value).__name__})"
+            raise InvalidInputError(msg)
+        check_text(value, at=at)
+
+
+def check_change(change: Change) -> None:
+    """Refuse a change that not every backend could write."""
+    kind = change.kind
+    match change:
+        case Save():
+            for field in kind.fields:
+                check_field(kind, field, getattr(change.record, field.name))
+            _check_values(kind, change.raise_to)
+        case Patch():
+            _check_key(kind, change.key)
+            _check_values(kind, change.put)
+            _check_values(kind, change.raise_to)
+            for name, value in change.merge.items():
+                if kind.by_name[name].type != "json" or not isinstance(value, Mapping):
+                    msg = f"{kind.name}.{name}: a merge takes a JSON object, found {value!r}"
+                    raise InvalidInputError(msg)
+        case Delete() | Check():
+            _check_key(kind, change.key)
+    _check_where(kind, change.when)
+
+
+def check_read(read: Read[Any]) -> None:
+    """Refuse a read that not every backend could answer."""
+    match read:
+        case Get():
+            _check_key(read.kind, read.key)
+        case Window():
+            _check_path(read.kind, read.path)
+            _check_key(read.kind, read.around)
+            _check_whole(read.before, at="before")
+            _check_whole(read.after, at="after")
+            _check_where(read.kind, read.where)
+        case Query() | Count():
+            _check_listing(read)
+            if isinstance(read, Query):
+                _check_whole(read.offset, at="offset")
+                if read.limit is not None:
+                    _check_whole(read.limit, at="limit", least=1)
+
+
+def _check_listing(read: Query[Any] | Count[Any]) -> None:
+    kind = read.kind
+    path = _check_path(kind, read.path)
+    if set(read.at) != set(path.by):
+        msg = f"{kind.name}: the path {path.name!r} asks for {list(path.by)}, found {sorted(read.at)}"
+        raise InvalidInputError(msg)
+    for name, value in read.at.items():
+        check_id(value, at=f"{kind.name}.{name}")
+    if read.span is not None:
+        _check_where(kind, (read.span,))
+        if read.span.field != (path.order,):
+            msg = f"{kind.name}: the path {path.name!r} is ordered by {path.order!r}, but the span is on {'.'.join(read.span.field)!r}; use where"
+            raise InvalidInputError(msg)
+    _check_where(kind, read.where)
+
+
+def _check_path(kind: Kind[Any], name: str) -> Any:
+    path = kind.path(name)
+    if path is None:
+        msg = f"{kind.name} has no path {name!r}; its paths are {[path.name for path in kind.paths]}"
+        raise InvalidInputError(msg)
+    return path
+
+
+def _check_key(kind: Kind[Any], key: tuple[str, ...]) -> None:
+    if len(key) != len(kind.key):
+        msg = f"{kind.name}: the key {key!r} must have the parts {list(kind.key)}"
+        raise InvalidInputError(msg)
+    for name, value in zip(kind.key, key, strict=True):
+        check_id(value, at=f"{kind.name}.{name}")
+
+
+def _check_values(kind: Kind[Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        check_field(kind, kind.by_name[name], value)
+
+
+def _check_where(kind: Kind[Any], where: Where) -> None:
+    for condition in where:
+        if condition.field[0] not in kind.by_name:
+            msg = f"{kind.name} has no field {condition.field[0]!r}; its fields are {list(kind.by_name)}"
+            raise InvalidInputError(msg)
+        for name in condition.field[1:]:
+            if _JSON_NAME.fullmatch(name) is None:
+                msg = f"{kind.name}.{condition.field[0]}: cannot filter by the JSON key {name!r}; such a key has letters, digits and underscores only"
+                raise InvalidInputError(msg)
+        _check_operand(f"{kind.name}.{'.'.join(condition.field)}", condition)
+
+
+def _check_operand(at: str, condition: Condition) -> None:
+    match condition:
+        case Is(value=value):
+            _check_scalar(at, value)
+        case Contains(items=items):
+            for item in items:
+                _check_scalar(at, item)
+        case Between(low=low, high=high):
+            for end in (low, high):
+                if end is not None:
+                    check_time(end, at=at)
+
+
+def _check_scalar(at: str, value: object) -> None:
+    if isinstance(value, str):
+        check_text(value, at=at)
+    elif not (value is None or isinstance(value, bool | int) or (isinstance(value, float) and value - value == 0)):
+        msg = f"{at}: can be compared with a string, a finite number, a boolean or None, found {value!r}"
+        raise InvalidInputError(msg)
+
+
+def _check_whole(value: object, *, at: str, least: int = 0) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        msg = f"{at}: must be a whole number of at least {least}, found {value!r}"
+        raise InvalidInputError(msg)
+
+
+def cut(instant: datetime) -> datetime:
+    """*instant* in UTC and whole milliseconds, as it will come back."""
+    return clock.from_milliseconds(clock.to_milliseconds(instant))

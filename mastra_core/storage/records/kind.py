@@ -1,0 +1,88 @@
+"""What a record type is: its class, its stored names, its key and the paths along which it can be listed.
+
+Knows nothing of databases, drivers or domains; the kinds themselves are declared in `kinds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+import attrs
+
+R = TypeVar("R")
+Json = Any
+Key = tuple[str, ...]
+
+FieldType = Literal["id", "text", "time", "json", "json_text"]
+"""How a field is stored.
+
+* `id`: a caller's string that names something: 1 to 255 characters, at most 900 bytes of UTF-8.
+* `text`: any string without U+0000 and lone surrogates.
+* `time`: an aware datetime of whole milliseconds.
+* `json`: a JSON value, stored in the database's own JSON type where it has one; no U+0000, no lone surrogates.
+* `json_text`: a JSON value stored as text everywhere, so that it holds any Unicode (message content, contract §3.1).
+"""
+
+
+@attrs.frozen
+class Field:
+    """One attribute of a record and how it is stored.
+
+    `stored` is the name TypeScript writes in documents, `column` the one in tables where that differs (`thread_id`), `absent` what a row
+    without a value is read as, and `optional` whether None may be saved.
+    """
+
+    name: str
+    stored: str
+    type: FieldType = "text"
+    column: str = attrs.field(default=attrs.Factory(lambda self: self.stored, takes_self=True))
+    optional: bool = False
+    absent: str | None = None
+
+
+@attrs.frozen
+class Path:
+    """A declared index: records equal in every field of *by*, in the total order (*order*, key).
+
+    It has a name because each backend maps (kind, name) to an index of its own: an SQL index, a sorted set, a slot of a GSI.
+    """
+
+    name: str
+    by: tuple[str, ...]
+    order: str
+
+
+@attrs.frozen(eq=False)
+class Kind(Generic[R]):
+    """A record type, declared once for every backend.
+
+    Attributes:
+        name: the table, collection or key prefix, as TypeScript names it.
+        record: the attrs class of its records; keyword-only.
+        key: the fields that identify a record.
+        fields: every field, in the order of the table's columns.
+        paths: along which records can be listed; there is no other way.
+        keep: fields written once, which a later Save of the same key leaves alone.
+    """
+
+    name: str
+    record: type[R]
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    paths: tuple[Path, ...] = ()
+    keep: tuple[str, ...] = ()
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Field]:
+        """Fields by attribute name."""
+        return {field.name: field for field in self.fields}
+
+    def key_of(self, record: R) -> Key:
+        """The key of *record*."""
+        return tuple(getattr(record, name) for name in self.key)
+
+    def path(self, name: str) -> Path | None:
+        """The path called *name*, or None."""
+        return next((path for path in self.paths if path.name == name), None)
