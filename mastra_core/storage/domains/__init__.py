@@ -1,0 +1,3 @@
+"""The four domains, each written once over the record port."""
+
+from __future__ import annotations

@@ -1,0 +1,88 @@
+"""A store: an engine behind its guard, and the domains over it. What every backend's class is, and what agents hold.
+
+Knows the domains and the port; must not know any driver, plugin or agent.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mastra_core.errors import ConfigurationError, UnsupportedError
+from mastra_core.storage.domains.memory import MemoryDomain
+from mastra_core.storage.records.engine import RecordEngine
+from mastra_core.storage.records.records import Records
+
+if TYPE_CHECKING:
+    from mastra_core.storage.sync_store import StoreSync
+
+DOMAINS = ("memory", "workflows", "scores", "observability")
+"""The names `get_store` knows."""
+
+
+class Store:
+    """Somewhere to keep what agents must not forget.
+
+    Args:
+        engine: one database behind the port; opened on first use, closed by close().
+        id: the store's name in errors and logs.
+        product: the backend's name, such as "libsql"; it goes into error codes.
+
+    Raises:
+        ConfigurationError: *id* is blank.
+    """
+
+    def __init__(self, engine: RecordEngine, *, id: str, product: str) -> None:  # noqa: A002  # the option's fixed name
+        if not str(id or "").strip():
+            msg = f"{type(self).__name__}: id must be a non-empty string, found {id!r}; leave it out to get {product!r}"
+            raise ConfigurationError(msg)
+        self.id = id
+        self.product = product
+        self.records = Records(engine, store_id=id)
+        self._memory = MemoryDomain(self.records, product=product)
+
+    @property
+    def memory(self) -> MemoryDomain:
+        """Threads and messages."""
+        return self._memory
+
+    @cached_property
+    def sync(self) -> StoreSync:
+        """This store for code without an event loop: `store.sync.memory.list_messages(…)`."""
+        from mastra_core.storage.sync_store import StoreSync
+
+        return StoreSync(self)
+
+    async def get_store(self, name: str) -> MemoryDomain | None:
+        """The domain of this name, opened; None if this store has none such.
+
+        Raises:
+            UnsupportedError: there is no domain of this name at all.
+        """
+        if name not in DOMAINS:
+            msg = f"there is no storage domain {name!r}; the domains are {list(DOMAINS)}"
+            raise UnsupportedError(msg)
+        await self.init()
+        return self._memory if name == "memory" else None
+
+    async def init(self) -> None:
+        """Open the database and prepare it. Optional: first use does it."""
+        await self.records.open()
+
+    async def close(self) -> None:
+        """Finish what was accepted and release the database; idempotent."""
+        await self.records.close()
+
+    async def __aenter__(self) -> Self:
+        """The opened store."""
+        await self.init()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the store."""
+        await self.close()
+
+    def __repr__(self) -> str:
+        """The class and id; never where it connects to."""
+        return f"<{type(self).__name__} {self.id!r}>"
