@@ -1,0 +1,138 @@
+"""SQLite's side of the shared statements, and the tables as the TypeScript package makes them (contract §3.2).
+
+* Every column but numbers is TEXT; times are ISO text, so they compare as text.
+* A `json` field is binary JSONB where the library knows it, else JSON text, which TypeScript reads too.
+* Message content is plain JSON text.
+
+Knows SQLite's SQL; opens no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from mastra_core import clock
+from mastra_core.storage.libsql.driver import HAS_JSONB
+from mastra_core.storage.records.kind import Field, Json, Key, Kind
+from mastra_core.storage.records.kinds import MESSAGES, THREADS
+from mastra_core.storage.records.wire import from_time_text, undecodable
+from mastra_core.storage.sql.dialect import Column, Names
+from mastra_core.storage.sql.schema import Index
+
+_TYPE_NAMES = {int: ("'integer'", "'real'"), float: ("'integer'", "'real'"), str: ("'text'",), type(None): ("'null'",)}
+
+INDEXES = (
+    Index("idx_messages_thread_created_at", MESSAGES, 'thread_id, "createdAt"'),
+    Index("idx_messages_thread_resource_created_at", MESSAGES, 'thread_id, "resourceId", "createdAt"'),
+    Index("idx_messages_resource_created_at", MESSAGES, '"resourceId", "createdAt"'),
+    Index("idx_threads_resource_created_at", THREADS, '"resourceId", "createdAt"'),
+    Index("idx_threads_created_at", THREADS, '"createdAt"'),
+)
+"""TypeScript's indexes of messages (the first two), and ours, which it ignores."""
+
+
+class SQLiteDialect:
+    """SQLite, from 3.35 (RETURNING)."""
+
+    parameter = "?"
+    share_lock = ""
+
+    def table(self, kind: Kind[Any]) -> str:
+        """The table of a kind."""
+        return f'"{kind.name}"'
+
+    def columns(self, field: Field) -> Sequence[Column]:
+        """One TEXT column a field."""
+        return _COLUMNS[field.type == "json"](field)
+
+    def read(self, field: Field) -> str:
+        """The column; JSONB as text, and what is no JSONB as bytes, so that decoding it names the record."""
+        column = self.column(field)
+        if field.type != "json":
+            return column
+        if not HAS_JSONB:
+            return f"mastra_json({column})"
+        return f"CASE WHEN typeof({column}) = 'blob' AND json_valid({column}, 8) THEN json({column}) ELSE {column} END"
+
+    def column(self, field: Field) -> str:
+        """The column, without the alias, which SQLite does not know in RETURNING."""
+        return f'"{field.column}"'
+
+    def ordered(self, field: Field) -> str:
+        """The column; SQLite compares text by code point."""
+        return self.column(field)
+
+    def raised(self, held: str) -> str:
+        """The later of two ISO texts."""
+        return f"max(ifnull({held}, ''), {{}})"
+
+    def merged(self, column: str) -> str:
+        """Merged by a function of ours, since json_patch goes deeper than one level and deletes nulls."""
+        text = f"json({column})" if HAS_JSONB else f"mastra_json({column})"
+        merged = f"mastra_merge({text}, {{}})"
+        return f"jsonb({merged})" if HAS_JSONB else merged
+
+    def json_is(self, field: Field, path: Names, value: Json) -> tuple[str, list[Any]]:
+        """By JSON type and, where the type has more than one value, by value."""
+        json, at = self._json(field), _path(path)
+        met = f"ifnull(json_type({json}, {at}), '') IN ({', '.join(_type_names(value))})"
+        if value is None or isinstance(value, bool):
+            return met, []
+        return f"({met} AND json_extract({json}, {at}) = {{}})", [value]
+
+    def json_missing(self, field: Field, path: Names) -> str:
+        """No value there, or null."""
+        return f"ifnull(json_type({self._json(field)}, {_path(path)}), 'null') = 'null'"
+
+    def json_contains(self, field: Field, path: Names, items: Sequence[Json]) -> tuple[str, list[Any]]:
+        """For each item, one element of the list has its type and value."""
+        json, at = self._json(field), _path(path)
+        texts, values = [f"ifnull(json_type({json}, {at}), '') = 'array'"], []
+        for item in items:
+            met = f"e.type IN ({', '.join(_type_names(item))})"
+            if not (item is None or isinstance(item, bool)):
+                met += " AND e.atom = {}"
+                values.append(item)
+            texts.append(f"EXISTS (SELECT 1 FROM json_each({json}, {at}) AS e WHERE {met})")
+        return "(" + " AND ".join(texts) + ")", values
+
+    def time_parameter(self, instant: datetime) -> str:
+        """ISO text with three digits and Z."""
+        return clock.to_text(instant)
+
+    def time_value(self, kind: Kind[Any], key: Key, field: Field, found: Any) -> datetime:
+        """The instant of ISO text."""
+        if not isinstance(found, str):
+            raise undecodable(kind.name, key, field.name, found, "is no text")
+        at: datetime = from_time_text(kind, key, field, found)
+        return at
+
+    def _json(self, field: Field) -> str:
+        """The column as something SQLite's JSON functions take; old message content may be plain text, which counts as nothing."""
+        column = self.column(field)
+        if field.type == "json" and not HAS_JSONB:
+            return f"mastra_json({column})"
+        return column if field.type == "json" else f"CASE WHEN json_valid({column}) THEN {column} END"
+
+
+_COLUMNS = {
+    True: lambda field: (Column(field.column, "TEXT", "jsonb({})" if HAS_JSONB else "{}"),),
+    False: lambda field: (Column(field.column, "TEXT"),),
+}
+
+
+def _type_names(value: Json) -> tuple[str, ...]:
+    """SQLite's names of the JSON types that a scalar may have; for null, true and false the type is the value."""
+    if isinstance(value, bool):
+        return (f"'{str(value).lower()}'",)
+    return _TYPE_NAMES[type(value)]
+
+
+def _path(names: Names) -> str:
+    """The JSON path of *names*, which the guard has restricted to letters, digits and underscores."""
+    return "'$" + "".join(f'."{name}"' for name in names) + "'"
+
+
+SQLITE = SQLiteDialect()

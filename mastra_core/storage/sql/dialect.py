@@ -1,0 +1,93 @@
+"""What differs between SQL databases, as one small interface; each backend implements it beside its engine.
+
+Knows fields and conditions. Must not know any driver, and compares no dialect's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import attrs
+
+from mastra_core.storage.records.kind import Field, Json, Key, Kind
+
+Names = tuple[str, ...]
+
+
+@attrs.frozen
+class Column:
+    """One column that a field is written to, and the expression around its parameter (`{}`), such as `jsonb({})`."""
+
+    name: str
+    declared: str
+    bind: str = "{}"
+
+
+class Dialect(Protocol):
+    """How one database says what the shared statements need.
+
+    Attributes:
+        parameter: the place of a parameter.
+        share_lock: what a SELECT ends with, so that its row stays as it is until the transaction ends; "" where writers exclude each other.
+    """
+
+    parameter: str
+    share_lock: str
+
+    def __hash__(self) -> int:
+        """Statements are kept by dialect."""
+        ...
+
+    def table(self, kind: Kind[Any]) -> str:
+        """The quoted table of a kind."""
+        ...
+
+    def columns(self, field: Field) -> Sequence[Column]:
+        """The columns a field is written to; the first holds what is read."""
+        ...
+
+    def read(self, field: Field) -> str:
+        """The expression that a field is selected by; the table may be called `r`, where the database knows the alias in RETURNING."""
+        ...
+
+    def column(self, field: Field) -> str:
+        """The column that a field is read from, for equality and for null."""
+        ...
+
+    def ordered(self, field: Field) -> str:
+        """The expression that a field is ordered by, so that text compares by code point."""
+        ...
+
+    def raised(self, held: str) -> str:
+        """The later of the time in *held* and a parameter; the parameter if *held* is null. Holds one `{}`."""
+        ...
+
+    def merged(self, column: str) -> str:
+        """The JSON object in *column* with that of a parameter laid over it, one level deep. Holds one `{}`."""
+        ...
+
+    def json_is(self, field: Field, path: Names, value: Json) -> tuple[str, list[Any]]:
+        """Typed equality of a JSON scalar (see `Is`), with `{}` for each parameter."""
+        ...
+
+    def json_missing(self, field: Field, path: Names) -> str:
+        """Whether there is nothing, or null, at *path*."""
+        ...
+
+    def json_contains(self, field: Field, path: Names, items: Sequence[Json]) -> tuple[str, list[Any]]:
+        """Whether there is a JSON list at *path* that holds all of *items*."""
+        ...
+
+    def time_parameter(self, instant: datetime) -> Any:
+        """What the driver takes for an instant."""
+        ...
+
+    def time_value(self, kind: Kind[Any], key: Key, field: Field, found: Any) -> datetime:
+        """The instant of what the driver gave.
+
+        Raises:
+            StoredDataError: it is none.
+        """
+        ...

@@ -1,0 +1,230 @@
+"""The text of changes: a batch as few statements, each of which says by the keys it returns which changes took effect.
+
+Saves of one shape share a statement. Knows the port and a dialect; must not know any driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save
+from mastra_core.storage.records.kind import Field, Key, Kind
+from mastra_core.storage.records.query import matches
+from mastra_core.storage.sql.dialect import Dialect
+from mastra_core.storage.sql.reads import Statement, filled, keyed, selected, where
+from mastra_core.storage.sql.rows import parameter, record_of
+
+ROWS_PER_STATEMENT = 500
+"""Rows of one INSERT; databases limit the parameters of a statement (SQLite: 32,766)."""
+
+Indexed = tuple[int, Change]
+
+
+@attrs.frozen
+class Step:
+    """One statement of a batch, the changes it makes, and the fields it returns after the key: all of them, or none."""
+
+    statement: Statement
+    changes: tuple[Indexed, ...]
+    returned: tuple[str, ...]
+
+
+@attrs.frozen
+class _SaveShape:
+    """What the text of a Save depends on, besides the number of rows."""
+
+    kind: Kind[Any]
+    only: tuple[str, ...] | None
+    raised: tuple[str, ...]
+    conditions: tuple[str, ...]
+    present: str
+    returned: tuple[str, ...]
+
+
+def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
+    """The statements of a batch. Every value is encoded here, so that a value that cannot be stored is refused before anything is sent."""
+    made: list[Step] = []
+    inserts: dict[Any, list[Indexed]] = {}
+    for index, change in enumerate(changes):
+        if isinstance(change, Save) and change.absent == "create":
+            conditions, values = where(dialect, change.kind, change.when)
+            raised = tuple(sorted(change.raise_to.items()))
+            group = (change.kind, change.only, raised, conditions, tuple(values), change.present, change.answer)
+            inserts.setdefault(group, []).append((index, change))
+        else:
+            made.append(_single(dialect, index, change))
+    saves = []
+    for (kind, only, raised, conditions, values, present, answer), members in inserts.items():
+        shape = _SaveShape(kind, only, tuple(name for name, _ in raised), conditions, present, tuple(field.name for field in kind.fields) if answer else ())
+        for start in range(0, len(members), ROWS_PER_STATEMENT):
+            saves.append(_insert(dialect, shape, members[start : start + ROWS_PER_STATEMENT], [at for _, at in raised], list(values)))
+    return saves + made
+
+
+def answers(dialect: Dialect, step: Step, rows: Sequence[Sequence[Any]]) -> tuple[dict[int, Any], list[Indexed]]:
+    """The answer to each change that took effect, and the changes that did not, from the rows a step returned."""
+    kind = step.changes[0][1].kind
+    width = len(kind.key)
+    by_key = {tuple(row[:width]): row for row in rows}
+    done: dict[int, Any] = {}
+    unmet: list[Indexed] = []
+    for index, change in step.changes:
+        row = by_key.get(change.key)
+        if row is None:
+            unmet.append((index, change))
+        else:
+            done[index] = record_of(dialect, kind, row[width:]) if step.returned else None
+    return done, unmet
+
+
+def needs_look(change: Change) -> bool:
+    """Whether a change that took no effect may have been refused, so that the stored record must be looked at."""
+    return bool(change.when) or not _harmless(change)
+
+
+def holds(change: Change, stored: Any) -> bool:
+    """Whether the conditions of *change* hold of *stored*."""
+    if stored is None:
+        refuses = change.absent == "refuse" if isinstance(change, Save) else not _harmless(change)
+        return not refuses
+    return matches(stored, change.when) and not (isinstance(change, Save) and change.present == "refuse")
+
+
+def settle(index: int, change: Change, found: Any) -> None:
+    """Say what it means that *change* took no effect on *found*.
+
+    Raises:
+        Refused: its conditions did not hold.
+    """
+    if found is not None or not _harmless(change):
+        raise Refused(index, change, found)
+
+
+def _harmless(change: Change) -> bool:
+    """Whether the change has nothing to say when there is no record."""
+    return isinstance(change, Delete) or (isinstance(change, Patch) and change.missing == "skip")
+
+
+def _insert(dialect: Dialect, shape: _SaveShape, members: list[Indexed], raised: list[datetime], values: list[Any]) -> Step:
+    parameters: list[Any] = []
+    for _, change in members:
+        assert isinstance(change, Save)
+        for field in shape.kind.fields:
+            held = parameter(dialect, shape.kind, field, getattr(change.record, field.name))
+            parameters += [held] * len(dialect.columns(field))
+    if shape.present == "update":
+        parameters += [at for name, instant in zip(shape.raised, raised, strict=True) for at in _raised_values(dialect, shape.kind, name, instant)]
+        parameters += values
+    return Step(Statement(_insert_text(dialect, shape, len(members)), parameters), tuple(members), shape.returned)
+
+
+def _raised_values(dialect: Dialect, kind: Kind[Any], name: str, instant: datetime) -> list[Any]:
+    return [dialect.time_parameter(instant)] * len(dialect.columns(kind.by_name[name]))
+
+
+@lru_cache(maxsize=512)
+def _insert_text(dialect: Dialect, shape: _SaveShape, rows: int) -> str:
+    kind = shape.kind
+    columns = [column for field in kind.fields for column in dialect.columns(field)]
+    row = "(" + ", ".join(column.bind.replace("{}", dialect.parameter) for column in columns) + ")"
+    keys = ", ".join(f'"{kind.by_name[name].column}"' for name in kind.key)
+    head = f"INSERT INTO {dialect.table(kind)} AS r ({', '.join(_quoted(column.name) for column in columns)}) VALUES {', '.join([row] * rows)}"
+    tail = f" RETURNING {_returning(dialect, kind, shape.returned)}"
+    if shape.present == "refuse":
+        return f"{head} ON CONFLICT ({keys}) DO NOTHING{tail}"
+    taken = {field.name for field in kind.fields if field.name not in {*kind.key, *kind.keep}} if shape.only is None else set(shape.only)
+    sets = [
+        f"{_quoted(column.name)} = excluded.{_quoted(column.name)}"
+        for field in kind.fields
+        if field.name in taken and field.name not in shape.raised
+        for column in dialect.columns(field)
+    ]
+    for name in shape.raised:
+        source = "excluded" if name in taken else "r"
+        sets += _raises(dialect, kind.by_name[name], source)
+    first = _quoted(kind.by_name[kind.key[0]].column)
+    sets = sets or [f"{first} = excluded.{first}"]
+    met = f" WHERE {filled(dialect, shape.conditions)}" if shape.conditions else ""
+    return f"{head} ON CONFLICT ({keys}) DO UPDATE SET {', '.join(sets)}{met}{tail}"
+
+
+def _raises(dialect: Dialect, field: Field, source: str) -> list[str]:
+    """Every column of a time becomes the later one; the comparison is made on the column that is read."""
+    columns = dialect.columns(field)
+    later = dialect.raised(f"{source}.{_quoted(columns[0].name)}").replace("{}", dialect.parameter)
+    return [f"{_quoted(column.name)} = {column.bind.replace('{}', later)}" for column in columns]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _returning(dialect: Dialect, kind: Kind[Any], returned: tuple[str, ...]) -> str:
+    keys = [dialect.column(kind.by_name[name]) for name in kind.key]
+    return ", ".join([*keys, *(dialect.read(kind.by_name[name]) for name in returned)])
+
+
+def _single(dialect: Dialect, index: int, change: Change) -> Step:
+    kind = change.kind
+    conditions, values = where(dialect, kind, change.when)
+    met = f"{keyed(dialect, kind)}" + (f" AND {filled(dialect, conditions)}" if conditions else "")
+    every = tuple(field.name for field in kind.fields)
+    table = dialect.table(kind)
+    if isinstance(change, Check):
+        sql = f"SELECT {_returning(dialect, kind, ())} FROM {table} AS r WHERE {met}{dialect.share_lock}"
+        return Step(Statement(sql, [*change.key, *values]), ((index, change),), ())
+    returned = every if change.answer else ()
+    tail = f"WHERE {met} RETURNING {_returning(dialect, kind, returned)}"
+    if isinstance(change, Delete):
+        return Step(Statement(f"DELETE FROM {table} AS r {tail}", [*change.key, *values]), ((index, change),), returned)
+    sets, held = _patch_sets(dialect, change) if isinstance(change, Patch) else _update_sets(dialect, change)
+    return Step(Statement(f"UPDATE {table} AS r SET {sets} {tail}", [*held, *change.key, *values]), ((index, change),), returned)
+
+
+def _update_sets(dialect: Dialect, change: Save[Any]) -> tuple[str, list[Any]]:
+    """The SET list of a Save that refuses to create."""
+    kind = change.kind
+    free = [field.name for field in kind.fields if field.name not in {*kind.key, *kind.keep}]
+    put = {name: getattr(change.record, name) for name in (free if change.only is None else change.only)}
+    raised = {name: max(put.pop(name), least) if name in put else least for name, least in change.raise_to.items()}
+    return _sets(dialect, kind, put, {}, raised)
+
+
+def _patch_sets(dialect: Dialect, change: Patch[Any]) -> tuple[str, list[Any]]:
+    return _sets(dialect, change.kind, change.put, change.merge, change.raise_to)
+
+
+def _sets(
+    dialect: Dialect, kind: Kind[Any], put: Mapping[str, Any], merge: Mapping[str, Any], raised: Mapping[str, datetime]
+) -> tuple[str, list[Any]]:
+    texts: list[str] = []
+    values: list[Any] = []
+    for name, given in put.items():
+        field = kind.by_name[name]
+        held = parameter(dialect, kind, field, given)
+        for column in dialect.columns(field):
+            texts.append(f"{_quoted(column.name)} = {column.bind.replace('{}', dialect.parameter)}")
+            values.append(held)
+    for name, given in merge.items():
+        field = kind.by_name[name]
+        column = dialect.columns(field)[0]
+        laid = dialect.merged(f"r.{_quoted(column.name)}").replace("{}", dialect.parameter)
+        texts.append(f"{_quoted(column.name)} = {laid}")
+        values.append(parameter(dialect, kind, field, given))
+    for name, least in raised.items():
+        texts += _raises(dialect, kind.by_name[name], "r")
+        values += _raised_values(dialect, kind, name, least)
+    if not texts:
+        first = _quoted(kind.by_name[kind.key[0]].column)
+        texts.append(f"{first} = r.{first}")
+    return ", ".join(texts), values
+
+
+def found_statement(dialect: Dialect, kind: Kind[Any], key: Key) -> Statement:
+    """The statement that reads what a change met."""
+    return Statement(f"SELECT {selected(dialect, kind)} FROM {dialect.table(kind)} AS r WHERE {keyed(dialect, kind)}", list(key))
