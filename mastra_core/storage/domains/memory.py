@@ -348,9 +348,13 @@ class MemoryDomain:
     def _seen(self, messages: Iterable[Message]) -> tuple[Message, ...]:
         """*messages* as users see them; their times are remembered."""
         shown = tuple(readable(message) for message in messages)
+        newest: dict[str, datetime] = {}
         for message in shown:
-            if message.created_at is not None:
-                self._remember(message.thread_id, message.created_at)
+            at = message.created_at
+            if at is not None and at >= newest.get(message.thread_id, at):
+                newest[message.thread_id] = at
+        for thread_id, at in newest.items():
+            self._remember(thread_id, at)
         return shown
 
     def _remember(self, thread_id: str, at: datetime) -> None:

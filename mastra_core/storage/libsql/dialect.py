@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from mastra_core import clock
 from mastra_core.storage.libsql.driver import HAS_JSONB
-from mastra_core.storage.records.kind import Field, Json, Key, Kind
+from mastra_core.storage.records.kind import Field, Json, Kind
 from mastra_core.storage.records.kinds import MESSAGES, THREADS
-from mastra_core.storage.records.wire import from_time_text, undecodable
 from mastra_core.storage.sql.dialect import Column, Names
 from mastra_core.storage.sql.schema import Index
 
@@ -43,9 +43,10 @@ class SQLiteDialect:
         """The table of a kind."""
         return f'"{kind.name}"'
 
+    @lru_cache(maxsize=256)  # noqa: B019  # one dialect lives as long as the process
     def columns(self, field: Field) -> Sequence[Column]:
-        """One TEXT column a field."""
-        return _COLUMNS[field.type == "json"](field)
+        """One TEXT column a field; a `json` field's is written as JSONB where the library knows it."""
+        return (Column(field.column, "TEXT", "jsonb({})" if field.type == "json" and HAS_JSONB else "{}"),)
 
     def read(self, field: Field) -> str:
         """The column; JSONB as text, and what is no JSONB as bytes, so that decoding it names the record."""
@@ -102,12 +103,9 @@ class SQLiteDialect:
         """ISO text with three digits and Z."""
         return clock.to_text(instant)
 
-    def time_value(self, kind: Kind[Any], key: Key, field: Field, found: Any) -> datetime:
+    def time_value(self, found: Any) -> datetime:
         """The instant of ISO text."""
-        if not isinstance(found, str):
-            raise undecodable(kind.name, key, field.name, found, "is no text")
-        at: datetime = from_time_text(kind, key, field, found)
-        return at
+        return clock.from_text(found)
 
     def _json(self, field: Field) -> str:
         """The column as something SQLite's JSON functions take; old message content may be plain text, which counts as nothing."""
@@ -115,12 +113,6 @@ class SQLiteDialect:
         if field.type == "json" and not HAS_JSONB:
             return f"mastra_json({column})"
         return column if field.type == "json" else f"CASE WHEN json_valid({column}) THEN {column} END"
-
-
-_COLUMNS = {
-    True: lambda field: (Column(field.column, "TEXT", "jsonb({})" if HAS_JSONB else "{}"),),
-    False: lambda field: (Column(field.column, "TEXT"),),
-}
 
 
 def _type_names(value: Json) -> tuple[str, ...]:

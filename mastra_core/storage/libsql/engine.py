@@ -20,7 +20,7 @@ from mastra_core.storage.records.kinds import KINDS
 from mastra_core.storage.records.query import Count, Get, Query, Read, Window
 from mastra_core.storage.sql import reads as sql_reads
 from mastra_core.storage.sql import schema, writes
-from mastra_core.storage.sql.rows import record_of
+from mastra_core.storage.sql.rows import codec
 
 READERS = 4
 """Threads that read at once from a file; SQLite reads beside a writer in WAL mode."""
@@ -123,7 +123,8 @@ def _migrate(connection: Connection) -> None:
 
 
 def _records(connection: Connection, kind: Kind[R], statement: sql_reads.Statement) -> list[R]:
-    return [record_of(SQLITE, kind, row) for row in connection.execute(statement.sql, statement.parameters)]
+    convert = codec(SQLITE, kind).record
+    return [convert(row) for row in connection.execute(statement.sql, statement.parameters)]
 
 
 def _get(connection: Connection, get: Get[R]) -> R | None:

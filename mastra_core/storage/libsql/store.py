@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from mastra_core.errors import ConfigurationError
+from collections.abc import Mapping
+from typing import Never
+
 from mastra_core.storage.libsql.driver import Place
 from mastra_core.storage.libsql.engine import LibSQLEngine
+from mastra_core.storage.options import one_way, refuse_unknown
 from mastra_core.storage.store import Store
 
 
@@ -16,16 +19,26 @@ class LibSQLStore(Store):
     Args:
         id: its name in errors and logs; default "libsql".
         url: `file:./mastra.db`, `file:/data/mastra.db?mode=ro`, or `:memory:`, which is lost at the end.
+        config: the older form, `{"url": …}`, in place of *url*.
 
     Raises:
-        ConfigurationError: *url* is missing or names no file.
+        ConfigurationError: there is no url, or there are two; it names no file; or an option is unknown.
     """
 
-    def __init__(self, *, id: str = "libsql", url: str = "") -> None:  # noqa: A002  # the option's fixed name
-        if not url:
-            msg = "LibSQLStore needs a url, such as 'file:./mastra.db', or ':memory:' for a store that is not kept"
-            raise ConfigurationError(msg)
-        super().__init__(LibSQLEngine(Place.of_url(url)), id=id, product="libsql")
+    def __init__(
+        self,
+        *,
+        id: str = "libsql",  # noqa: A002  # the option's fixed name
+        url: str | None = None,
+        config: Mapping[str, str] | None = None,
+        **unknown: Never,
+    ) -> None:
+        refuse_unknown(unknown, known=("id", "url", "config"), of="LibSQLStore")
+        way = one_way({"url": url, "config": config}, of="LibSQLStore", example="LibSQLStore(url='file:./mastra.db')")
+        if way == "config":
+            refuse_unknown(config or {}, known=("url",), of="LibSQLStore(config=…)")
+            url = (config or {}).get("url")
+        super().__init__(LibSQLEngine(Place.of_url(url or "")), id=id, product="libsql")
 
 
 def open_libsql(url: str) -> LibSQLStore:

@@ -111,6 +111,15 @@ def load_json(text: str | bytes, *, kind: str, key: Key, field: str) -> Json:
         raise undecodable(kind, key, field, text, f"is no JSON ({error})") from error
 
 
+def decode_json(text: str) -> Json:
+    """The value of JSON text.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON.
+    """
+    return _DECODE(text)
+
+
 def unwrapped(value: Json) -> Json:
     """*value*, or the object or list that it holds as a string of JSON."""
     if isinstance(value, str) and value[:1] in {"{", "["}:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from mastra_core.storage.records.kind import Field, Json, Key, Kind
+from mastra_core.storage.records.kind import Field, Json, Kind
 
 Names = tuple[str, ...]
 
@@ -84,10 +84,10 @@ class Dialect(Protocol):
         """What the driver takes for an instant."""
         ...
 
-    def time_value(self, kind: Kind[Any], key: Key, field: Field, found: Any) -> datetime:
+    def time_value(self, found: Any) -> datetime:
         """The instant of what the driver gave.
 
         Raises:
-            StoredDataError: it is none.
+            ValueError, TypeError, OverflowError: it is none.
         """
         ...

@@ -1,16 +1,120 @@
-"""Records to parameters and rows to records: the one converter of the SQL backends.
+"""Records to parameters and rows to records: the one converter of the SQL backends, prepared once for each kind.
 
 Knows kinds and a dialect; must not know any driver.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, Generic, NoReturn, cast
+
+import attrs
 
 from mastra_core.storage.records.kind import Field, Key, Kind, R
-from mastra_core.storage.records.wire import dump_json, lenient_json, load_json, undecodable, unwrapped
+from mastra_core.storage.records.wire import decode_json, dump_json, lenient_json, undecodable, unwrapped
 from mastra_core.storage.sql.dialect import Dialect
+
+Convert = Callable[[Any], Any]
+
+
+@attrs.frozen
+class _Writer:
+    """How one attribute becomes parameters: its name, the conversion (None: as it is) and how many columns take it."""
+
+    name: str
+    convert: Convert | None
+    copies: int
+
+
+@attrs.frozen
+class _Reader:
+    """How one column becomes an attribute: the conversion (None: it is text), and what stands for null."""
+
+    field: Field
+    convert: Convert | None
+    absent: str | None
+    nullable: bool
+
+
+@attrs.frozen(eq=False)
+class Codec(Generic[R]):
+    """Converts the records of one kind for one dialect."""
+
+    kind: Kind[R]
+    writers: tuple[_Writer, ...]
+    readers: tuple[_Reader, ...]
+    key_places: tuple[int, ...]
+
+    def parameters(self, record: R) -> list[Any]:
+        """What the driver takes for every column of *record*, in order.
+
+        Raises:
+            InvalidInputError: JSON cannot hold a value.
+        """
+        held: list[Any] = []
+        for writer in self.writers:
+            value = getattr(record, writer.name)
+            if value is not None and writer.convert is not None:
+                value = writer.convert(value)
+            if writer.copies == 1:
+                held.append(value)
+            else:
+                held += [value] * writer.copies
+        return held
+
+    def record(self, row: Sequence[Any]) -> R:
+        """The record of a row that holds every field, in order.
+
+        Raises:
+            StoredDataError: a column cannot be decoded, with kind, key and field.
+        """
+        values = {}
+        for reader, held in zip(self.readers, row, strict=True):
+            if held is None:
+                if not reader.nullable:
+                    self._fail(row, reader, held, "is missing")
+                values[reader.field.name] = reader.absent
+            elif reader.convert is None:
+                if type(held) is not str:
+                    self._fail(row, reader, held, "is no text")
+                values[reader.field.name] = held
+            else:
+                try:
+                    values[reader.field.name] = reader.convert(held)
+                except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                    self._fail(row, reader, held, f"cannot be decoded ({error})")
+        return self.kind.record(**values)
+
+    def key(self, row: Sequence[Any]) -> Key:
+        """The key in a row that holds every field."""
+        return tuple(str(row[place]) for place in self.key_places)
+
+    def _fail(self, row: Sequence[Any], reader: _Reader, held: object, why: str) -> NoReturn:
+        raise undecodable(self.kind.name, self.key(row), reader.field.name, held, why)
+
+
+@lru_cache(maxsize=256)
+def _codec(dialect: Dialect, kind: Kind[Any]) -> Codec[Any]:
+    writers = tuple(_Writer(field.name, conversion(dialect, kind, field), len(dialect.columns(field))) for field in kind.fields)
+    readers = tuple(_Reader(field, _reading(dialect, field), field.absent, field.optional or field.absent is not None) for field in kind.fields)
+    places = tuple(index for index, field in enumerate(kind.fields) if field.name in kind.key)
+    return Codec(kind, writers, readers, places)
+
+
+def codec(dialect: Dialect, kind: Kind[R]) -> Codec[R]:
+    """The converter of *kind*, made once."""
+    return cast("Codec[R]", _codec(dialect, kind))
+
+
+@lru_cache(maxsize=1024)
+def conversion(dialect: Dialect, kind: Kind[Any], field: Field) -> Convert | None:
+    """How a value of *field* becomes what the driver takes; None where it is taken as it is."""
+    if field.type == "time":
+        return dialect.time_parameter
+    if field.type in {"json", "json_text"}:
+        return partial(dump_json, at=f"{kind.name}.{field.name}", any_unicode=field.type == "json_text")
+    return None
 
 
 def parameter(dialect: Dialect, kind: Kind[Any], field: Field, value: Any) -> Any:
@@ -19,46 +123,24 @@ def parameter(dialect: Dialect, kind: Kind[Any], field: Field, value: Any) -> An
     Raises:
         InvalidInputError: JSON cannot hold it.
     """
-    if value is None:
-        return None
-    if field.type == "time":
-        return dialect.time_parameter(value)
-    if field.type in {"json", "json_text"}:
-        return dump_json(value, at=f"{kind.name}.{field.name}", any_unicode=field.type == "json_text")
-    return value
+    convert = conversion(dialect, kind, field)
+    return value if value is None or convert is None else convert(value)
 
 
-def record_of(dialect: Dialect, kind: Kind[R], row: Sequence[Any]) -> R:
-    """The record of a row that holds every field of *kind*, in order.
-
-    Raises:
-        StoredDataError: a column cannot be decoded, with kind, key and field.
-    """
-    key = key_of(kind, row)
-    values = {field.name: value(dialect, kind, key, field, held) for field, held in zip(kind.fields, row, strict=True)}
-    return kind.record(**values)
+def _reading(dialect: Dialect, field: Field) -> Convert | None:
+    return {"time": dialect.time_value, "json": _json, "json_text": _json_text}.get(field.type)
 
 
-def key_of(kind: Kind[Any], row: Sequence[Any]) -> Key:
-    """The key in a row that holds every field."""
-    places = [index for index, field in enumerate(kind.fields) if field.name in kind.key]
-    return tuple(str(row[place]) for place in places)
+def _json(held: Any) -> Any:
+    return unwrapped(decode_json(_text(held)))
 
 
-def value(dialect: Dialect, kind: Kind[Any], key: Key, field: Field, held: Any) -> Any:
-    """The value of one column.
+def _json_text(held: Any) -> Any:
+    return lenient_json(_text(held))
 
-    Raises:
-        StoredDataError: it cannot be decoded.
-    """
-    if held is None:
-        if field.optional or field.absent is not None:
-            return field.absent
-        raise undecodable(kind.name, key, field.name, held, "is missing")
-    if field.type == "time":
-        return dialect.time_value(kind, key, field, held)
-    if not isinstance(held, str):
-        raise undecodable(kind.name, key, field.name, held, "is no text")
-    if field.type == "json":
-        return unwrapped(load_json(held, kind=kind.name, key=key, field=field.name))
-    return lenient_json(held) if field.type == "json_text" else held
+
+def _text(held: Any) -> str:
+    if type(held) is not str:
+        msg = f"it is {type(held).__name__}, not text"
+        raise TypeError(msg)
+    return held

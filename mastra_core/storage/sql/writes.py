@@ -13,11 +13,11 @@ from typing import Any
 import attrs
 
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save
-from mastra_core.storage.records.kind import Field, Key, Kind
+from mastra_core.storage.records.kind import Field, Kind
 from mastra_core.storage.records.query import matches
 from mastra_core.storage.sql.dialect import Dialect
-from mastra_core.storage.sql.reads import Statement, filled, keyed, selected, where
-from mastra_core.storage.sql.rows import parameter, record_of
+from mastra_core.storage.sql.reads import Statement, filled, keyed, where
+from mastra_core.storage.sql.rows import codec, parameter
 
 ROWS_PER_STATEMENT = 500
 """Rows of one INSERT; databases limit the parameters of a statement (SQLite: 32,766)."""
@@ -46,8 +46,24 @@ class _SaveShape:
     returned: tuple[str, ...]
 
 
+@attrs.frozen
+class _SingleShape:
+    """What the text of a change of one record depends on."""
+
+    change: str
+    kind: Kind[Any]
+    put: tuple[str, ...]
+    merged: tuple[str, ...]
+    raised: tuple[str, ...]
+    conditions: tuple[str, ...]
+    returned: tuple[str, ...]
+
+
 def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
-    """The statements of a batch. Every value is encoded here, so that a value that cannot be stored is refused before anything is sent."""
+    """The statements of a batch, in the order of their first changes: a thread is locked before its messages.
+
+    Every value is encoded here, so that a value that cannot be stored is refused before anything is sent.
+    """
     made: list[Step] = []
     inserts: dict[Any, list[Indexed]] = {}
     for index, change in enumerate(changes):
@@ -60,10 +76,10 @@ def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
             made.append(_single(dialect, index, change))
     saves = []
     for (kind, only, raised, conditions, values, present, answer), members in inserts.items():
-        shape = _SaveShape(kind, only, tuple(name for name, _ in raised), conditions, present, tuple(field.name for field in kind.fields) if answer else ())
+        shape = _SaveShape(kind, only, tuple(name for name, _ in raised), conditions, present, _every(kind) if answer else ())
         for start in range(0, len(members), ROWS_PER_STATEMENT):
             saves.append(_insert(dialect, shape, members[start : start + ROWS_PER_STATEMENT], [at for _, at in raised], list(values)))
-    return saves + made
+    return sorted(saves + made, key=lambda step: step.changes[0][0])
 
 
 def answers(dialect: Dialect, step: Step, rows: Sequence[Sequence[Any]]) -> tuple[dict[int, Any], list[Indexed]]:
@@ -78,7 +94,7 @@ def answers(dialect: Dialect, step: Step, rows: Sequence[Sequence[Any]]) -> tupl
         if row is None:
             unmet.append((index, change))
         else:
-            done[index] = record_of(dialect, kind, row[width:]) if step.returned else None
+            done[index] = codec(dialect, kind).record(row[width:]) if step.returned else None
     return done, unmet
 
 
@@ -112,13 +128,13 @@ def _harmless(change: Change) -> bool:
 
 def _insert(dialect: Dialect, shape: _SaveShape, members: list[Indexed], raised: list[datetime], values: list[Any]) -> Step:
     parameters: list[Any] = []
+    convert = codec(dialect, shape.kind).parameters
     for _, change in members:
         assert isinstance(change, Save)
-        for field in shape.kind.fields:
-            held = parameter(dialect, shape.kind, field, getattr(change.record, field.name))
-            parameters += [held] * len(dialect.columns(field))
+        parameters += convert(change.record)
     if shape.present == "update":
-        parameters += [at for name, instant in zip(shape.raised, raised, strict=True) for at in _raised_values(dialect, shape.kind, name, instant)]
+        for name, instant in zip(shape.raised, raised, strict=True):
+            parameters += _raised_values(dialect, shape.kind, name, instant)
         parameters += values
     return Step(Statement(_insert_text(dialect, shape, len(members)), parameters), tuple(members), shape.returned)
 
@@ -172,59 +188,52 @@ def _returning(dialect: Dialect, kind: Kind[Any], returned: tuple[str, ...]) -> 
 def _single(dialect: Dialect, index: int, change: Change) -> Step:
     kind = change.kind
     conditions, values = where(dialect, kind, change.when)
-    met = f"{keyed(dialect, kind)}" + (f" AND {filled(dialect, conditions)}" if conditions else "")
-    every = tuple(field.name for field in kind.fields)
-    table = dialect.table(kind)
-    if isinstance(change, Check):
-        sql = f"SELECT {_returning(dialect, kind, ())} FROM {table} AS r WHERE {met}{dialect.share_lock}"
-        return Step(Statement(sql, [*change.key, *values]), ((index, change),), ())
-    returned = every if change.answer else ()
-    tail = f"WHERE {met} RETURNING {_returning(dialect, kind, returned)}"
-    if isinstance(change, Delete):
-        return Step(Statement(f"DELETE FROM {table} AS r {tail}", [*change.key, *values]), ((index, change),), returned)
-    sets, held = _patch_sets(dialect, change) if isinstance(change, Patch) else _update_sets(dialect, change)
-    return Step(Statement(f"UPDATE {table} AS r SET {sets} {tail}", [*held, *change.key, *values]), ((index, change),), returned)
-
-
-def _update_sets(dialect: Dialect, change: Save[Any]) -> tuple[str, list[Any]]:
-    """The SET list of a Save that refuses to create."""
-    kind = change.kind
-    free = [field.name for field in kind.fields if field.name not in {*kind.key, *kind.keep}]
-    put = {name: getattr(change.record, name) for name in (free if change.only is None else change.only)}
-    raised = {name: max(put.pop(name), least) if name in put else least for name, least in change.raise_to.items()}
-    return _sets(dialect, kind, put, {}, raised)
-
-
-def _patch_sets(dialect: Dialect, change: Patch[Any]) -> tuple[str, list[Any]]:
-    return _sets(dialect, change.kind, change.put, change.merge, change.raise_to)
-
-
-def _sets(
-    dialect: Dialect, kind: Kind[Any], put: Mapping[str, Any], merge: Mapping[str, Any], raised: Mapping[str, datetime]
-) -> tuple[str, list[Any]]:
-    texts: list[str] = []
-    values: list[Any] = []
+    returned = _every(kind) if not isinstance(change, Check) and change.answer else ()
+    put, merge, raised = _updates(change)
+    shape = _SingleShape(type(change).__name__, kind, tuple(put), tuple(merge), tuple(raised), conditions, returned)
+    held: list[Any] = []
     for name, given in put.items():
-        field = kind.by_name[name]
-        held = parameter(dialect, kind, field, given)
-        for column in dialect.columns(field):
-            texts.append(f"{_quoted(column.name)} = {column.bind.replace('{}', dialect.parameter)}")
-            values.append(held)
-    for name, given in merge.items():
-        field = kind.by_name[name]
-        column = dialect.columns(field)[0]
-        laid = dialect.merged(f"r.{_quoted(column.name)}").replace("{}", dialect.parameter)
-        texts.append(f"{_quoted(column.name)} = {laid}")
-        values.append(parameter(dialect, kind, field, given))
+        held += [parameter(dialect, kind, kind.by_name[name], given)] * len(dialect.columns(kind.by_name[name]))
+    held += [parameter(dialect, kind, kind.by_name[name], given) for name, given in merge.items()]
     for name, least in raised.items():
-        texts += _raises(dialect, kind.by_name[name], "r")
-        values += _raised_values(dialect, kind, name, least)
-    if not texts:
-        first = _quoted(kind.by_name[kind.key[0]].column)
-        texts.append(f"{first} = r.{first}")
-    return ", ".join(texts), values
+        held += _raised_values(dialect, kind, name, least)
+    return Step(Statement(_single_text(dialect, shape), [*held, *change.key, *values]), ((index, change),), returned)
 
 
-def found_statement(dialect: Dialect, kind: Kind[Any], key: Key) -> Statement:
-    """The statement that reads what a change met."""
-    return Statement(f"SELECT {selected(dialect, kind)} FROM {dialect.table(kind)} AS r WHERE {keyed(dialect, kind)}", list(key))
+def _updates(change: Change) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, datetime]]:
+    """What a change puts, merges and raises; a Save that refuses to create is an update too."""
+    if isinstance(change, Patch):
+        return change.put, change.merge, change.raise_to
+    if not isinstance(change, Save):
+        return {}, {}, {}
+    kind = change.kind
+    taken = [name for name in _every(kind) if name not in {*kind.key, *kind.keep}] if change.only is None else change.only
+    put = {name: getattr(change.record, name) for name in taken}
+    return put, {}, {name: max(put.pop(name), least) if name in put else least for name, least in change.raise_to.items()}
+
+
+@lru_cache(maxsize=1024)
+def _single_text(dialect: Dialect, shape: _SingleShape) -> str:
+    kind, table = shape.kind, dialect.table(shape.kind)
+    met = keyed(dialect, kind) + (f" AND {filled(dialect, shape.conditions)}" if shape.conditions else "")
+    returning = _returning(dialect, kind, shape.returned)
+    if shape.change == "Check":
+        return f"SELECT {returning} FROM {table} AS r WHERE {met}{dialect.share_lock}"
+    if shape.change == "Delete":
+        return f"DELETE FROM {table} AS r WHERE {met} RETURNING {returning}"
+    sets = [
+        f"{_quoted(column.name)} = {column.bind.replace('{}', dialect.parameter)}"
+        for name in shape.put
+        for column in dialect.columns(kind.by_name[name])
+    ]
+    for name in shape.merged:
+        column = _quoted(dialect.columns(kind.by_name[name])[0].name)
+        sets.append(f"{column} = " + dialect.merged(f"r.{column}").replace("{}", dialect.parameter))
+    for name in shape.raised:
+        sets += _raises(dialect, kind.by_name[name], "r")
+    first = _quoted(kind.by_name[kind.key[0]].column)
+    return f"UPDATE {table} AS r SET {', '.join(sets) or f'{first} = r.{first}'} WHERE {met} RETURNING {returning}"
+
+
+def _every(kind: Kind[Any]) -> tuple[str, ...]:
+    return tuple(kind.by_name)
