@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict
 
 from mastra_core.errors import InvalidInputError
@@ -30,6 +31,22 @@ class Include(TypedDict, total=False):
     thread_id: str
     with_previous_messages: int
     with_next_messages: int
+
+
+class DateRange(TypedDict, total=False):
+    """From when to when; both ends belong to it unless they are exclusive."""
+
+    start: datetime
+    end: datetime
+    start_exclusive: bool
+    end_exclusive: bool
+
+
+class MessageFilter(TypedDict, total=False):
+    """Which messages a list is about; both keys together mean both."""
+
+    metadata: Mapping[str, Json]
+    date_range: DateRange
 
 
 class ThreadFilter(TypedDict, total=False):
@@ -67,16 +84,22 @@ def message_where(given: object, *, resource_id: str | None) -> tuple[Between | 
     known = check_options(given, known=("date_range", "metadata"), at="filter")
     metadata = known.get("metadata")
     where = () if metadata is None else tuple(Is(("content", "metadata", name), value) for name, value in _metadata(metadata).items())
-    span = None if known.get("date_range") is None else _span(known["date_range"])
+    span = None if known.get("date_range") is None else date_span(known["date_range"])
     return span, (*scope, *where), scope
 
 
-def _span(given: object) -> Between:
-    known = check_options(given, known=("start", "end", "start_exclusive", "end_exclusive"), at="filter.date_range")
-    low, high = (None if known.get(end) is None else cut(check_time(known[end], at=f"filter.date_range.{end}")) for end in ("start", "end"))
-    return Between(
-        ("created_at",), low=low, high=high, low_open=bool(known.get("start_exclusive")), high_open=bool(known.get("end_exclusive"))
-    )
+def date_span(given: object) -> Between | None:
+    """The range of created_at that start, end, start_exclusive and end_exclusive name; None for none of them.
+
+    Raises:
+        InvalidInputError: an unknown key or a naive time.
+    """
+    known = check_options(given, known=("start", "end", "start_exclusive", "end_exclusive"), at="date_range")
+    low, high = (None if known.get(end) is None else cut(check_time(known[end], at=f"date_range.{end}")) for end in ("start", "end"))
+    if low is None and high is None:
+        return None
+    low_open, high_open = bool(known.get("start_exclusive")), bool(known.get("end_exclusive"))
+    return Between(("created_at",), low=low, high=high, low_open=low_open, high_open=high_open)
 
 
 def _metadata(given: object) -> Mapping[str, Any]:

@@ -68,10 +68,8 @@ class Cut:
             InvalidInputError: either is negative or no whole number (a bool is none), or a page other than 0 is asked of everything.
         """
         if per_page is not None:
-            _whole(per_page, name="perPage", python_name="per_page", mend="; None gives everything")
-        _whole(page, name="page", python_name="page", mend="; the first page is 0")
-        assert isinstance(page, int)
-        assert per_page is None or isinstance(per_page, int)
+            per_page = whole(per_page, at="per_page", name="perPage", mend="; None gives everything")
+        page = whole(page, at="page", mend="; the first page is 0")
         if per_page is None and page:
             msg = f"page must be 0 when per_page is None (everything), found {page}"
             raise InvalidInputError(msg)
@@ -93,13 +91,19 @@ class Cut:
         return Page(items=tuple(found[: self.per_page]), total=total, page=self.page, per_page=self.per_page, has_more=more)
 
 
-def _whole(value: object, *, name: str, python_name: str, mend: str) -> None:
+def whole(value: object, *, at: str, name: str = "", mend: str = "") -> int:
+    """*value*, if it is a whole number of at least 0; *name* is what TypeScript calls it in this refusal.
+
+    Raises:
+        InvalidInputError: it is negative, or no whole number; a bool is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
-        msg = f"{python_name} must be a whole number, found {value!r} ({type(value).__name__}){mend}"
+        msg = f"{at} must be a whole number, found {value!r} ({type(value).__name__}){mend}"
         raise InvalidInputError(msg)
     if value < 0:
-        msg = f"{name} must be >= 0, found {value}{mend}"
+        msg = f"{name or at} must be >= 0, found {value}{mend}"
         raise InvalidInputError(msg)
+    return value
 
 
 def check_order(order_by: object, *, fields: tuple[str, ...], default: Direction) -> tuple[str, bool]:
