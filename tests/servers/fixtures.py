@@ -1,0 +1,213 @@
+"""Pytest fixtures that give a test a real server, and a place on it that is its own.
+
+A conftest.py loads this module with `config.pluginmanager.import_plugin("tests.servers.fixtures")` in `pytest_configure`.
+A server is started when the first test of a run asks for it and shared by all xdist workers. A server named by an environment
+variable is used instead; when it does not answer, the test fails. When nothing is configured and the server is not
+installed, the test is skipped with the mend, or fails where CI=true.
+
+Knows pytest and how a test's own place is made on each server. Must not know mastra_core or a plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+from redis.cluster import RedisCluster
+
+from . import dynamodb
+from .process import MissingServerError
+from .shared import KINDS, Address, SharedServers, new_run
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+WORKER_KEY = "mastra_servers"
+RUN: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+SERVERS: pytest.StashKey[SharedServers] = pytest.StashKey()
+
+# A lease outlives a run that was killed, and then ends by itself.
+LEASE_SECONDS = 3600
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the run in its first process; a worker joins the run of its controller."""
+    workerinput = getattr(config, "workerinput", {})
+    if WORKER_KEY in workerinput:
+        config.stash[SERVERS] = SharedServers(Path(workerinput[WORKER_KEY]))
+        return
+    stack = contextlib.ExitStack()
+    folder = stack.enter_context(new_run())
+    config.stash[RUN] = stack
+    config.stash[SERVERS] = SharedServers(folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker the run that it belongs to."""
+    node.workerinput[WORKER_KEY] = str(node.config.stash[SERVERS].folder)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say which servers the run reached."""
+    for address in config.stash[SERVERS].used():
+        where = urlsplit(address.url)
+        whose = "started for this run" if address.ours else "configured"
+        terminalreporter.write_line(f"server: {address.name} {address.version} at {where.hostname}:{where.port} ({whose})")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run in its first process: its servers stop."""
+    stack = config.stash.get(RUN, None)
+    if stack is not None:
+        stack.close()
+
+
+def address_or_skip(config: pytest.Config, kind: str) -> Address:
+    """Give the server of `kind`; skip where it is not installed, fail where it should be there."""
+    try:
+        return config.stash[SERVERS].address(kind)
+    except MissingServerError as missing:
+        reason = f"{missing} (or name a server in {KINDS[kind].variable})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Address:
+    """The run's PostgreSQL server; most tests want `postgres_url`."""
+    return address_or_skip(pytestconfig, "postgres")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Address) -> Iterator[str]:
+    """URL of an empty database that only this test has; dropped after it, open connections included."""
+    with fresh_postgres_database(postgres_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_postgres_database(server: Address) -> Iterator[str]:
+    """Give the URL of a new empty database for the length of the block; for a test that needs a second one."""
+    name = f"mastra_test_{uuid.uuid4().hex}"
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        # Copying files is the quick strategy for a small template when nothing waits for the disk.
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 STRATEGY file_copy").format(sql.Identifier(name)))
+        try:
+            yield urlsplit(server.url)._replace(path=f"/{name}").geturl()
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def redis_server(pytestconfig: pytest.Config) -> Address:
+    """The run's single-node Redis server; most tests want `redis_url`."""
+    return address_or_skip(pytestconfig, "redis")
+
+
+@pytest.fixture
+def redis_url(redis_server: Address) -> Iterator[str]:
+    """URL, with its number, of an empty database that only this test has; emptied after it.
+
+    The stored keys have no prefix, so a key prefix could not keep tests apart. A database that holds anything is never taken.
+    """
+    with fresh_redis_database(redis_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_redis_database(server: Address) -> Iterator[str]:
+    """Give the URL of an empty numbered database for the length of the block; for a test that needs a second one."""
+    with redis.Redis.from_url(server.url, db=0) as leases:
+        number = lease_redis_database(server, leases)
+        try:
+            yield urlsplit(server.url)._replace(path=f"/{number}").geturl()
+        finally:
+            with redis.Redis.from_url(server.url, db=number) as database:
+                database.flushdb()
+            leases.delete(lease_key(number))
+
+
+def lease_redis_database(server: Address, leases: redis.Redis) -> int:
+    """Take an empty database that nobody else has; the test fails when there is none."""
+    databases = int(leases.config_get("databases")["databases"] or 0)
+    for number in range(1, databases):
+        if leases.set(lease_key(number), "taken", nx=True, ex=LEASE_SECONDS):
+            with redis.Redis.from_url(server.url, db=number) as database:
+                if database.dbsize() == 0:
+                    return number
+            leases.delete(lease_key(number))
+    pytest.fail(
+        f"no empty database among 1..{databases - 1} at the Redis server: give it more (`--databases 256`) or empty one", pytrace=False
+    )
+
+
+def lease_key(number: int) -> str:
+    """Name the key in database 0 that says a test has database `number`."""
+    return f"mastra-test-lease:{number}"
+
+
+@pytest.fixture
+def redis_prefix() -> str:
+    """A text that no other test uses, for keys and ids."""
+    return f"t{uuid.uuid4().hex}:"
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_server(pytestconfig: pytest.Config) -> Address:
+    """The run's Redis Cluster; most tests want `redis_cluster_url`."""
+    return address_or_skip(pytestconfig, "redis_cluster")
+
+
+@pytest.fixture
+def redis_cluster_url(pytestconfig: pytest.Config, redis_cluster_server: Address) -> Iterator[str]:
+    """URL of an empty Redis Cluster that only this test has for its length; emptied after it.
+
+    A cluster has no numbered databases: tests of all workers that ask for it run one after another.
+    """
+    with pytestconfig.stash[SERVERS].exclusively("redis_cluster"), RedisCluster.from_url(redis_cluster_server.url) as cluster:
+        count = cluster.dbsize(target_nodes=RedisCluster.PRIMARIES)
+        if count:
+            pytest.fail(
+                f"the Redis Cluster holds {count} keys: the tests take only an empty one, and empty it after each test", pytrace=False
+            )
+        try:
+            yield redis_cluster_server.url
+        finally:
+            cluster.flushall(target_nodes=RedisCluster.PRIMARIES)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_endpoint(pytestconfig: pytest.Config) -> str:
+    """URL of the run's DynamoDB Local; it takes any region and credentials."""
+    return address_or_skip(pytestconfig, "dynamodb").url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_client(dynamodb_endpoint: str) -> Iterator[DynamoDBClient]:
+    """A boto3 client of the run's DynamoDB Local, without retries."""
+    client = dynamodb.connect(dynamodb_endpoint)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def dynamodb_table(dynamodb_client: DynamoDBClient) -> Iterator[str]:
+    """Name of an empty table (pk, sk, gsi1 to gsi7) that only this test has; deleted after it."""
+    name = f"mastra-test-{uuid.uuid4().hex}"
+    dynamodb.create_table(dynamodb_client, name)
+    yield name
+    dynamodb_client.delete_table(TableName=name)

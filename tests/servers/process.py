@@ -1,0 +1,117 @@
+"""One server process: its own process group, a log, readiness by connecting, a bounded stop.
+
+Knows operating-system processes. Must not know any server's command line or protocol.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOG_TAIL_CHARACTERS = 4000
+
+
+class MissingServerError(RuntimeError):
+    """A server cannot be started here because a package is not installed; the message names the mend."""
+
+
+class ServerStartError(RuntimeError):
+    """A server was started and did not answer; the message carries the end of its log."""
+
+
+def free_port() -> int:
+    """Give a TCP port of 127.0.0.1 that was free a moment ago, chosen by the operating system."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class ServerProcess:
+    """A child process with its own process group, stopped at the latest when this interpreter exits.
+
+    An interpreter that is killed cannot stop its children: `tests.servers.shared` starts servers under a keeper process for that.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[object],
+        *,
+        log: Path,
+        cwd: Path,
+        user: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `command` in `cwd`, both output streams to `log`, as operating-system user `user` when that is given."""
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=cwd,
+                env=None if environment is None else dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **account(user),
+            )
+        atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the id of the server's process group."""
+        return self._process.pid
+
+    def wait_until(self, ready: Callable[[], bool], *, what: str, timeout_seconds: float) -> None:
+        """Return once `ready()` is true; `ServerStartError` with the log when the process ends or the time is up first."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            # Before asking: another server may answer on a port that this one failed to get.
+            code = self._process.poll()
+            if code is not None:
+                raise ServerStartError(f"{what} ended with exit code {code} before it answered. Its log ends with:\n{self.log_tail()}")
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                raise ServerStartError(f"{what} did not answer within {timeout_seconds:g} s. Its log ends with:\n{self.log_tail()}")
+            time.sleep(0.02)
+
+    def log_tail(self) -> str:
+        """Give the last lines that the server wrote."""
+        return self._log.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
+
+    def stop(self, *, sign: signal.Signals = signal.SIGTERM, timeout_seconds: float = 10) -> None:
+        """End the process with `sign` and, when it has not gone in time, its whole group with SIGKILL. Idempotent."""
+        atexit.unregister(self.stop)
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(sign)
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def account(user: str | None) -> dict[str, Any]:
+    """Give subprocess's arguments that make a child run as `user`; none for None."""
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def answers(host: str, port: int) -> bool:
+    """Say whether something accepts TCP connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
