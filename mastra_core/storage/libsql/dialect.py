@@ -21,6 +21,7 @@ from mastra_core.storage.records.kinds import MESSAGES, THREADS
 from mastra_core.storage.sql.dialect import Column, Names
 from mastra_core.storage.sql.schema import Index
 
+_DECLARED = {"bool": "INTEGER", "float": "REAL"}
 _TYPE_NAMES = {int: ("'integer'", "'real'"), float: ("'integer'", "'real'"), str: ("'text'",), type(None): ("'null'",)}
 
 INDEXES = (
@@ -37,6 +38,7 @@ class SQLiteDialect:
     """SQLite, from 3.35 (RETURNING)."""
 
     parameter = "?"
+    nulls_last = "9999-12-31T23:59:59.999Z"
     share_lock = ""
 
     def table(self, kind: Kind[Any]) -> str:
@@ -45,8 +47,8 @@ class SQLiteDialect:
 
     @lru_cache(maxsize=256)  # noqa: B019  # one dialect lives as long as the process
     def columns(self, field: Field) -> Sequence[Column]:
-        """One TEXT column a field; a `json` field's is written as JSONB where the library knows it."""
-        return (Column(field.column, "TEXT", "jsonb({})" if field.type == "json" and HAS_JSONB else "{}"),)
+        """One column a field; a `json` field's is written as JSONB where the library knows it."""
+        return (Column(field.column, _DECLARED.get(field.type, "TEXT"), "jsonb({})" if field.type == "json" and HAS_JSONB else "{}"),)
 
     def read(self, field: Field) -> str:
         """The column; JSONB as text, and what is no JSONB as bytes, so that decoding it names the record."""
@@ -64,6 +66,10 @@ class SQLiteDialect:
     def ordered(self, field: Field) -> str:
         """The column; SQLite compares text by code point."""
         return self.column(field)
+
+    def nulls_high(self, field: Field) -> str:
+        """SQLite orders nulls first, so a null is read as the last of all times."""
+        return f"ifnull({self.column(field)}, '{self.nulls_last}')"
 
     def raised(self, held: str) -> str:
         """The later of two ISO texts."""

@@ -17,10 +17,10 @@ from mastra_core.storage.records.changes import Change
 from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.kinds import KINDS
-from mastra_core.storage.records.query import Count, Get, Query, Read, Window
+from mastra_core.storage.records.query import Get, Query, Read
 from mastra_core.storage.sql import reads as sql_reads
 from mastra_core.storage.sql import schema, writes
-from mastra_core.storage.sql.rows import codec
+from mastra_core.storage.sql.rows import answer, codec
 
 READERS = 4
 """Threads that read at once from a file; SQLite reads beside a writer in WAL mode."""
@@ -128,23 +128,12 @@ def _records(connection: Connection, kind: Kind[R], statement: sql_reads.Stateme
 
 
 def _get(connection: Connection, get: Get[R]) -> R | None:
-    return next(iter(_records(connection, get.kind, sql_reads.statement(SQLITE, get))), None)
+    found: R | None = _answer(connection, get, sql_reads.statement(SQLITE, get))
+    return found
 
 
 def _answer(connection: Connection, read: Read[Any], statement: sql_reads.Statement) -> Any:
-    match read:
-        case Count():
-            return connection.execute(statement.sql, statement.parameters).fetchone()[0]
-        case Get():
-            return next(iter(_records(connection, read.kind, statement)), None)
-        case Window():
-            order = read.kind.path(read.path)
-            assert order is not None
-            found = _records(connection, read.kind, statement)
-            return sorted(found, key=lambda record: (getattr(record, order.order), read.kind.key_of(record)))
-        case Query():
-            return _records(connection, read.kind, statement)
-    raise TypeError(read)
+    return answer(SQLITE, read, connection.execute(statement.sql, statement.parameters).fetchall())
 
 
 def _write(connection: Connection, count: int, steps: Sequence[writes.Step]) -> list[Any]:
@@ -154,8 +143,8 @@ def _write(connection: Connection, count: int, steps: Sequence[writes.Step]) -> 
         rows = connection.execute(step.statement.sql, step.statement.parameters).fetchall()
         done, left = writes.answers(SQLITE, step, rows)
         unmet += left
-        for index, answer in done.items():
-            answers[index] = answer
+        for index, record in done.items():
+            answers[index] = record
     for index, change in sorted(unmet, key=lambda pair: pair[0]):
         if writes.needs_look(change):
             writes.settle(index, change, _get(connection, Get(change.kind, change.key)))

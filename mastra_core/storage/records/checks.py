@@ -78,6 +78,12 @@ def check_field(kind: Kind[Any], field: Field, value: object) -> None:
             msg = f"{at}: must be a string, found {value!r} ({type(value).__name__})"
             raise InvalidInputError(msg)
         check_text(value, at=at)
+    elif field.type == "bool" and not isinstance(value, bool):
+        msg = f"{at}: must be True or False, found {value!r} ({type(value).__name__})"
+        raise InvalidInputError(msg)
+    elif field.type == "float" and (isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0):
+        msg = f"{at}: must be a finite number, found {value!r} ({type(value).__name__})"
+        raise InvalidInputError(msg)
 
 
 def check_change(change: Change) -> None:
@@ -118,6 +124,9 @@ def check_read(read: Read[Any]) -> None:
                 _check_whole(read.offset, at="offset")
                 if read.limit is not None:
                     _check_whole(read.limit, at="limit", least=1)
+                if must := [name for name in read.omit if not read.kind.by_name[name].optional]:
+                    msg = f"{read.kind.name}: cannot omit {must}, which every record has"
+                    raise InvalidInputError(msg)
 
 
 def _check_listing(read: Query[Any] | Count[Any]) -> None:

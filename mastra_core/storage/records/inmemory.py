@@ -7,17 +7,17 @@ nothing here awaits. Lost when the process ends.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
+
+import attrs
 
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save, updated
 from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
 from mastra_core.storage.records.kind import Key, Kind, R
-from mastra_core.storage.records.query import Count, Get, Query, Read, Window, matches
+from mastra_core.storage.records.query import LATEST, Count, Get, Query, Read, Window, matches, place
 from mastra_core.storage.records.wire import dump_json, from_document, load_json, to_document
 
 Table = dict[Key, str]
-Place = tuple[datetime, Key]
 
 
 class InMemoryEngine:
@@ -92,18 +92,16 @@ class InMemoryEngine:
     def _listed(self, query: Query[Any]) -> list[Any]:
         kind, path = query.kind, query.kind.path(query.path)
         assert path is not None
-        where = (*query.where, *((query.span,) if query.span else ()))
-        every = (self._load(kind, key) for key in self.tables.get(kind.name, {}))
+        where = (*path.only, *query.where, *((query.span,) if query.span else ()))
+        every: list[Any] = [self._load(kind, key) for key in self.tables.get(kind.name, {})]
         found = [record for record in every if all(getattr(record, name) == value for name, value in query.at.items()) and matches(record, where)]
 
-        def place(record: Any) -> Place:
-            return getattr(record, path.order), kind.key_of(record)
-
-        found.sort(key=place, reverse=query.descending)
+        found.sort(key=lambda record: place(kind, path, record), reverse=query.descending)
         if query.after is not None:
-            mark = (query.after.order, query.after.key)
-            found = [record for record in found if (place(record) < mark if query.descending else place(record) > mark)]
-        return found[query.offset : None if query.limit is None else query.offset + query.limit]
+            mark = (query.after.order or LATEST, query.after.key)
+            found = [r for r in found if (place(kind, path, r) < mark if query.descending else place(kind, path, r) > mark)]
+        found = found[query.offset : None if query.limit is None else query.offset + query.limit]
+        return [attrs.evolve(record, **dict.fromkeys(query.omit)) for record in found] if query.omit else found
 
     def _window(self, window: Window[Any]) -> list[Any]:
         target, path = self._load(window.kind, window.around), window.kind.path(window.path)

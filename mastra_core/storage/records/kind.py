@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import attrs
+
+if TYPE_CHECKING:
+    from mastra_core.storage.records.query import Condition
 
 R = TypeVar("R")
 Json = Any
 Key = tuple[str, ...]
 
-FieldType = Literal["id", "text", "time", "json", "json_text"]
+FieldType = Literal["id", "text", "time", "json", "json_text", "bool", "float"]
 """How a field is stored.
 
 * `id`: a caller's string that names something: 1 to 255 characters, at most 900 bytes of UTF-8.
@@ -23,6 +26,7 @@ FieldType = Literal["id", "text", "time", "json", "json_text"]
 * `time`: an aware datetime of whole milliseconds.
 * `json`: a JSON value, stored in the database's own JSON type where it has one; no U+0000, no lone surrogates.
 * `json_text`: a JSON value stored as text everywhere, so that it holds any Unicode (message content, contract §3.1).
+* `bool` and `float`: as JSON has them; SQLite stores booleans as 0 and 1.
 """
 
 
@@ -39,12 +43,15 @@ class Field:
     type: FieldType = "text"
     column: str = attrs.field(default=attrs.Factory(lambda self: self.stored, takes_self=True))
     optional: bool = False
-    absent: str | None = None
+    absent: Json = None
 
 
 @attrs.frozen
 class Path:
     """A declared index: records equal in every field of *by*, in the total order (*order*, key).
+
+    *only* makes it partial: it holds the records that meet these conditions (root spans). In the order, records whose *order* field is
+    null come after all others; descending, before.
 
     It has a name because each backend maps (kind, name) to an index of its own: an SQL index, a sorted set, a slot of a GSI.
     """
@@ -52,6 +59,7 @@ class Path:
     name: str
     by: tuple[str, ...]
     order: str
+    only: tuple[Condition, ...] = ()
 
 
 @attrs.frozen(eq=False)

@@ -6,12 +6,12 @@ SQL and document databases push conditions down, key-value stores call `matches`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import attrs
 
-from mastra_core.storage.records.kind import Json, Key, Kind, R
+from mastra_core.storage.records.kind import Json, Key, Kind, Path, R
 
 T_co = TypeVar("T_co", covariant=True)
 FieldPath = tuple[str, ...]
@@ -67,6 +67,9 @@ Where = tuple[Condition, ...]
 """A conjunction. There is no OR and no NOT, on any backend."""
 
 _ABSENT = object()
+
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""Stands for a null time in orders."""
 
 
 def matches(record: object, where: Where) -> bool:
@@ -127,9 +130,9 @@ class Get(Read["R | None"], Generic[R]):
 
 @attrs.frozen
 class Cursor:
-    """A place in the total order of a path: after the record with this order value and key."""
+    """A place in the total order of a path: after the record with this order value (None: null) and key."""
 
-    order: datetime
+    order: datetime | None
     key: Key
 
 
@@ -145,6 +148,7 @@ class Query(Read["list[R]"], Generic[R]):
         offset: how many records to skip; costs what it skips.
         limit: how many records at most; None is all.
         descending: both parts of the order turned round.
+        omit: optional fields that the caller does not need; they come back as None.
     """
 
     kind: Kind[R] = attrs.field(kw_only=False)
@@ -156,6 +160,7 @@ class Query(Read["list[R]"], Generic[R]):
     offset: int = 0
     limit: int | None = None
     descending: bool = False
+    omit: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -185,3 +190,8 @@ class Count(Read[int], Generic[R]):
     at: Mapping[str, str]
     span: Between | None = None
     where: Where = ()
+
+
+def place(kind: Kind[R], path: Path, record: R) -> tuple[datetime, Key]:
+    """Where *record* stands in the total order of *path*; a null time is later than every other."""
+    return getattr(record, path.order) or LATEST, kind.key_of(record)

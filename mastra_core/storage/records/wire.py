@@ -189,8 +189,12 @@ def from_stored(kind: Kind[R], key: Key, field: Field, value: Any) -> Any:
         return unwrapped(value)
     if field.type == "json_text":
         return lenient_json(value) if isinstance(value, str) else value
-    if not isinstance(value, str):
-        raise undecodable(kind.name, key, field.name, value, "is no text")
+    if field.type == "bool" and isinstance(value, bool):
+        return value
+    if field.type == "float" and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str) or field.type in {"bool", "float"}:
+        raise undecodable(kind.name, key, field.name, value, f"is no {field.type}")
     return from_time_text(kind, key, field, value) if field.type == "time" else value
 
 

@@ -30,10 +30,12 @@ class Dialect(Protocol):
 
     Attributes:
         parameter: the place of a parameter.
+        nulls_last: the parameter that is later than every time.
         share_lock: what a SELECT ends with, so that its row stays as it is until the transaction ends; "" where writers exclude each other.
     """
 
     parameter: str
+    nulls_last: Any
     share_lock: str
 
     def __hash__(self) -> int:
@@ -58,6 +60,10 @@ class Dialect(Protocol):
 
     def ordered(self, field: Field) -> str:
         """The expression that a field is ordered by, so that text compares by code point."""
+        ...
+
+    def nulls_high(self, field: Field) -> str:
+        """The expression that an optional time is ordered by, so that null is the last of all."""
         ...
 
     def raised(self, held: str) -> str:

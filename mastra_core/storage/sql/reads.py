@@ -40,6 +40,7 @@ class Shape:
     after: bool = False
     limited: bool = False
     skipping: bool = False
+    omit: tuple[str, ...] = ()
 
 
 def statement(dialect: Dialect, read: Read[Any]) -> Statement:
@@ -64,13 +65,14 @@ def query_shape(dialect: Dialect, query: Query[Any]) -> tuple[Shape, list[Any]]:
     conditions, values = where(dialect, query.kind, _listing_where(query))
     values = [*_place(query), *values]
     if query.after is not None:
-        values += [dialect.time_parameter(query.after.order), *query.after.key]
+        order = query.after.order
+        values += [dialect.nulls_last if order is None else dialect.time_parameter(order), *query.after.key]
     if query.limit is not None or query.offset:
         values.append(NO_LIMIT if query.limit is None else query.limit)
     if query.offset:
         values.append(query.offset)
     limited = query.limit is not None or bool(query.offset)
-    shape = Shape(query.kind, query.path, conditions, query.descending, query.after is not None, limited, bool(query.offset))
+    shape = Shape(query.kind, query.path, conditions, query.descending, query.after is not None, limited, bool(query.offset), query.omit)
     return shape, values
 
 
@@ -96,9 +98,9 @@ def where(dialect: Dialect, kind: Kind[Any], conditions: Where) -> tuple[tuple[s
     return tuple(texts), values
 
 
-def selected(dialect: Dialect, kind: Kind[Any]) -> str:
-    """The select list of a whole record."""
-    return ", ".join(dialect.read(field) for field in kind.fields)
+def selected(dialect: Dialect, kind: Kind[Any], *, omit: tuple[str, ...] = ()) -> str:
+    """The select list of a record; omitted fields are read as null."""
+    return ", ".join("NULL" if field.name in omit else dialect.read(field) for field in kind.fields)
 
 
 def keyed(dialect: Dialect, kind: Kind[Any]) -> str:
@@ -120,7 +122,11 @@ def _condition(dialect: Dialect, kind: Kind[Any], condition: Condition) -> tuple
             return dialect.json_is(field, path, value)
         case Is(value=None):
             return f"{column} IS NULL", []
-        case Is(value=str(value)) if field.type != "time":
+        case Is(value=bool(value)) if field.type == "bool":
+            return f"{column} = {{}}", [value]
+        case Is(value=int(value) | float(value)) if field.type == "float" and not isinstance(value, bool):
+            return f"{column} = {{}}", [value]
+        case Is(value=str(value)) if field.type in {"id", "text"}:
             return f"{column} = {{}}", [value]
         case Missing():
             return (dialect.json_missing(field, path) if is_json else f"{column} IS NULL"), []
@@ -141,7 +147,7 @@ def _between(dialect: Dialect, kind: Kind[Any], field: Field, span: Between) -> 
 
 
 def _listing_where(read: Query[Any] | Count[Any]) -> Where:
-    return (*((read.span,) if read.span is not None else ()), *read.where)
+    return (*_path(read.kind, read.path).only, *((read.span,) if read.span is not None else ()), *read.where)
 
 
 def _place(read: Query[Any] | Count[Any]) -> list[str]:
@@ -153,7 +159,10 @@ def _path(kind: Kind[Any], name: str) -> Path:
 
 
 def _order(dialect: Dialect, kind: Kind[Any], path: Path) -> list[str]:
-    return [dialect.ordered(kind.by_name[name]) for name in (path.order, *kind.key)]
+    """The expressions of a path's total order; a null time counts as the last of all."""
+    order = kind.by_name[path.order]
+    first = dialect.nulls_high(order) if order.optional else dialect.ordered(order)
+    return [first, *(dialect.ordered(kind.by_name[name]) for name in kind.key)]
 
 
 def _ordering(order: Iterable[str], *, descending: bool) -> str:
@@ -177,7 +186,7 @@ def _get_text(dialect: Dialect, kind: Kind[Any]) -> str:
 
 @lru_cache(maxsize=1024)
 def _query_text(dialect: Dialect, shape: Shape) -> str:
-    return _listing(dialect, shape, selected(dialect, shape.kind)) + _tail(dialect, shape)
+    return _listing(dialect, shape, selected(dialect, shape.kind, omit=shape.omit)) + _tail(dialect, shape)
 
 
 def _tail(dialect: Dialect, shape: Shape) -> str:

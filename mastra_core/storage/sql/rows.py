@@ -12,6 +12,7 @@ from typing import Any, Generic, NoReturn, cast
 import attrs
 
 from mastra_core.storage.records.kind import Field, Key, Kind, R
+from mastra_core.storage.records.query import Count, Get, Query, Read, Window, place
 from mastra_core.storage.records.wire import decode_json, dump_json, lenient_json, undecodable, unwrapped
 from mastra_core.storage.sql.dialect import Dialect
 
@@ -69,7 +70,7 @@ class Codec(Generic[R]):
         Raises:
             StoredDataError: a column cannot be decoded, with kind, key and field.
         """
-        values = {}
+        values: dict[str, Any] = {}
         for reader, held in zip(self.readers, row, strict=True):
             if held is None:
                 if not reader.nullable:
@@ -128,7 +129,7 @@ def parameter(dialect: Dialect, kind: Kind[Any], field: Field, value: Any) -> An
 
 
 def _reading(dialect: Dialect, field: Field) -> Convert | None:
-    return {"time": dialect.time_value, "json": _json, "json_text": _json_text}.get(field.type)
+    return {"time": dialect.time_value, "json": _json, "json_text": _json_text, "bool": _bool, "float": _float}.get(field.type)
 
 
 def _json(held: Any) -> Any:
@@ -139,8 +140,42 @@ def _json_text(held: Any) -> Any:
     return lenient_json(_text(held))
 
 
+def _bool(held: Any) -> bool:
+    if held not in {0, 1}:
+        msg = f"it is {held!r}, not true or false"
+        raise ValueError(msg)
+    return bool(held)
+
+
+def _float(held: Any) -> float:
+    if not isinstance(held, int | float):
+        msg = f"it is {type(held).__name__}, not a number"
+        raise TypeError(msg)
+    return float(held)
+
+
 def _text(held: Any) -> str:
     if type(held) is not str:
         msg = f"it is {type(held).__name__}, not text"
         raise TypeError(msg)
     return held
+
+
+def answer(dialect: Dialect, read: Read[Any], rows: Sequence[Sequence[Any]]) -> Any:
+    """The answer of *read*, from the rows of its statement.
+
+    Raises:
+        StoredDataError: a column cannot be decoded.
+    """
+    if isinstance(read, Count):
+        return rows[0][0]
+    assert isinstance(read, Get | Query | Window)
+    convert = codec(dialect, read.kind).record
+    records = [convert(row) for row in rows]
+    if isinstance(read, Get):
+        return records[0] if records else None
+    if isinstance(read, Window):
+        path = read.kind.path(read.path)
+        assert path is not None
+        records.sort(key=lambda record: place(read.kind, path, record))
+    return records

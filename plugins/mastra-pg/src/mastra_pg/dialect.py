@@ -22,6 +22,8 @@ from mastra_core.storage.sql.schema import Index
 
 _REFUSED_ESCAPES = r"\\u(0000|[dD][89a-fA-F][0-9a-fA-F][0-9a-fA-F])"
 
+_DECLARED = {"bool": "BOOLEAN", "float": "DOUBLE PRECISION"}
+
 INDEXES = (
     Index("mastra_threads_resourceid_createdat_idx", THREADS, '"resourceId", "createdAt" DESC'),
     Index("mastra_messages_thread_id_createdat_idx", MESSAGES, 'thread_id, "createdAt" DESC'),
@@ -36,6 +38,7 @@ class PostgreSQLDialect:
     """PostgreSQL, from 16 (IS JSON)."""
 
     parameter = "%s"
+    nulls_last = datetime.max.replace(tzinfo=UTC)
     share_lock = " FOR SHARE"
 
     def table(self, kind: Kind[Any]) -> str:
@@ -52,7 +55,8 @@ class PostgreSQLDialect:
             )
         if field.type == "json":
             return (Column(field.column, "JSONB", "{}::jsonb"),)
-        return (Column(field.column, "TEXT", "{}::text"),)
+        declared = _DECLARED.get(field.type, "TEXT")
+        return (Column(field.column, declared, f"{{}}::{declared.lower()}"),)
 
     def read(self, field: Field) -> str:
         """The column; JSONB as text, which keeps every digit."""
@@ -64,7 +68,11 @@ class PostgreSQLDialect:
 
     def ordered(self, field: Field) -> str:
         """Times as they are, text by code point."""
-        return self.column(field) if field.type == "time" else f'{self.column(field)} COLLATE "C"'
+        return f'{self.column(field)} COLLATE "C"' if field.type in {"id", "text"} else self.column(field)
+
+    def nulls_high(self, field: Field) -> str:
+        """A null is read as the last of all times, so that a place in the order can be compared with it."""
+        return f"coalesce({self.column(field)}, '9999-12-31T23:59:59.999999Z'::timestamptz)"
 
     def raised(self, held: str) -> str:
         """greatest() passes over nulls."""

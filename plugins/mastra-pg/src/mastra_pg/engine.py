@@ -22,11 +22,11 @@ from mastra_core.storage.records.changes import Change, Check, Delete, Patch
 from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.kinds import KINDS
-from mastra_core.storage.records.query import Count, Get, Query, Read, Window
+from mastra_core.storage.records.query import Get, Query, Read
 from mastra_core.storage.sql import reads as sql_reads
 from mastra_core.storage.sql import schema, writes
 from mastra_core.storage.sql.reads import Statement
-from mastra_core.storage.sql.rows import codec
+from mastra_core.storage.sql.rows import answer, codec
 from mastra_pg.dialect import INDEXES, POSTGRESQL
 from mastra_pg.faults import diagnose
 
@@ -90,7 +90,7 @@ class PostgreSQLEngine:
         statements = [sql_reads.statement(POSTGRESQL, read) for read in reads]
         async with self._connection() as connection:
             rows = await _piped(connection, statements)
-        return [_answer(read, found) for read, found in zip(reads, rows, strict=True)]
+        return [answer(POSTGRESQL, read, found) for read, found in zip(reads, rows, strict=True)]
 
     async def apply(self, changes: Sequence[Change], *, atomic: bool) -> list[Any]:
         """Write in one pipeline, which is one transaction, whether *atomic* or not."""
@@ -116,7 +116,7 @@ class PostgreSQLEngine:
 
         async def work(connection: Connection) -> list[Any]:
             rows = await _piped(connection, [sql_reads.statement(POSTGRESQL, get) for get in gets])
-            changes = change([_answer(get, found) for get, found in zip(gets, rows, strict=True)])
+            changes = change([answer(POSTGRESQL, get, found) for get, found in zip(gets, rows, strict=True)])
             return await _write(connection, changes)
 
         return await self._in_transaction(work)
@@ -182,7 +182,7 @@ class PostgreSQLEngine:
         async with self._connection() as connection:
             rows = await _piped(connection, [sql_reads.statement(POSTGRESQL, Get(change.kind, change.key)) for change in changes])
         for index, (change, found) in enumerate(zip(changes, rows, strict=True)):
-            stored = _answer(Get(change.kind, change.key), found)
+            stored = answer(POSTGRESQL, Get(change.kind, change.key), found)
             if not writes.holds(change, stored):
                 writes.settle(index, change, stored)
 
@@ -220,38 +220,22 @@ async def _write(connection: Connection, changes: Sequence[Change]) -> list[Any]
     answers: list[Any] = [None] * len(changes)
     for step, found in zip(steps, rows, strict=True):
         done, unmet = writes.answers(POSTGRESQL, step, found)
-        for index, answer in done.items():
-            answers[index] = answer
+        for index, record in done.items():
+            answers[index] = record
         for index, change in unmet:
             if writes.needs_look(change):
                 get = Get(change.kind, change.key)
                 (there,) = await _piped(connection, [sql_reads.statement(POSTGRESQL, get)])
-                writes.settle(index, change, _answer(get, there))
+                writes.settle(index, change, answer(POSTGRESQL, get, there))
     return answers
 
 
 def _answers(count: int, steps: Sequence[writes.Step], rows: Sequence[Sequence[Sequence[Any]]]) -> list[Any]:
     answers: list[Any] = [None] * count
     for step, found in zip(steps, rows, strict=True):
-        for index, answer in writes.answers(POSTGRESQL, step, found)[0].items():
-            answers[index] = answer
+        for index, record in writes.answers(POSTGRESQL, step, found)[0].items():
+            answers[index] = record
     return answers
-
-
-def _answer(read: Read[Any], rows: Sequence[Sequence[Any]]) -> Any:
-    match read:
-        case Count():
-            return rows[0][0]
-        case Get():
-            return codec(POSTGRESQL, read.kind).record(rows[0]) if rows else None
-        case Window():
-            order = read.kind.path(read.path)
-            assert order is not None
-            found = [codec(POSTGRESQL, read.kind).record(row) for row in rows]
-            return sorted(found, key=lambda record: (getattr(record, order.order), read.kind.key_of(record)))
-        case Query():
-            return [codec(POSTGRESQL, read.kind).record(row) for row in rows]
-    raise TypeError(read)
 
 
 async def _needed(connection: Connection) -> list[str]:
