@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/turn.py [--messages 10 1000 100000] [--rounds 400] [--json]
 
-By hand means: the same SQLite library, the same PRAGMAs, the same statements, the same hop into a worker thread, and the JSON of messages decoded,
-but no ids, times or owners checked, no records built, no errors translated. The two run in turn, round by round, so that a busy machine slows both.
+By hand means: the same SQLite library, the same PRAGMAs, the same statements, the same hop into a worker thread, and the JSON of messages
+decoded, but no ids, times or owners checked, no records built, no errors translated. The two run in turn, round by round, so that a busy
+machine slows both.
 """
 
 from __future__ import annotations

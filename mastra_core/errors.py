@@ -1,20 +1,20 @@
 """Every error a user of Mastra can meet, and nothing else: no driver, no record, no wording of one backend.
 
-    MastraError
-    ├─ ConfigurationError          something must be set up differently before it can work
-    │  ├─ UnknownBackendError      no plugin answers the URL
-    │  ├─ PluginError              a plugin is broken or made for another port
-    │  ├─ UnsupportedError         this backend cannot do that
-    │  └─ AgentNotFoundError       also LookupError
-    ├─ ModelError                  a model or its provider refused or failed
-    └─ StorageError                .store_id .operation .code
-       ├─ InvalidInputError        a value was refused before anything was sent; also ValueError
-       ├─ ThreadNotFoundError      also LookupError
-       ├─ OwnershipError           the thread belongs to another resource
-       ├─ ConflictError            concurrent writers kept winning
-       ├─ StoredDataError          what is stored cannot be decoded
-       ├─ StoreClosedError         close() was called before
-       └─ StorageUnavailableError  the database could not be reached or would not write
+MastraError
+├─ ConfigurationError          something must be set up differently before it can work
+│  ├─ UnknownBackendError      no plugin answers the URL
+│  ├─ PluginError              a plugin is broken or made for another port
+│  ├─ UnsupportedError         this backend cannot do that
+│  └─ AgentNotFoundError       also LookupError
+├─ ModelError                  a model or its provider refused or failed
+└─ StorageError                .store_id .operation .code
+   ├─ InvalidInputError        a value was refused before anything was sent; also ValueError
+   ├─ ThreadNotFoundError      also LookupError
+   ├─ OwnershipError           the thread belongs to another resource
+   ├─ ConflictError            concurrent writers kept winning
+   ├─ StoredDataError          what is stored cannot be decoded
+   ├─ StoreClosedError         close() was called before
+   └─ StorageUnavailableError  the database could not be reached or would not write
 """
 
 from __future__ import annotations

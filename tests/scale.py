@@ -16,7 +16,15 @@ CONTENT = json.dumps({"format": 2, "parts": [{"type": "text", "text": "x" * 560,
 def load_messages(path: Path, *, thread_id: str, count: int, resource_id: str = "u") -> None:
     """Put *count* messages of 0.7 kB into a thread of a prepared file, three in a millisecond."""
     rows = (
-        (f"{thread_id}-{index:07d}", thread_id, CONTENT, "user", "v2", clock.to_text(START + timedelta(milliseconds=index // 3)), resource_id)
+        (
+            f"{thread_id}-{index:07d}",
+            thread_id,
+            CONTENT,
+            "user",
+            "v2",
+            clock.to_text(START + timedelta(milliseconds=index // 3)),
+            resource_id,
+        )
         for index in range(count)
     )
     _load(path, "INSERT INTO mastra_messages VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

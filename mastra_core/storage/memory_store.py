@@ -13,5 +13,5 @@ class InMemoryStore(Store):
         id: its name in errors and logs.
     """
 
-    def __init__(self, *, id: str = "in-memory") -> None:  # noqa: A002  # the option's fixed name
+    def __init__(self, *, id: str = "in-memory") -> None:  # the option's fixed name
         super().__init__(InMemoryEngine(), id=id, product="inmemory")

@@ -33,7 +33,7 @@ class Store:
         ConfigurationError: *id* is blank.
     """
 
-    def __init__(self, engine: RecordEngine, *, id: str, product: str) -> None:  # noqa: A002  # the option's fixed name
+    def __init__(self, engine: RecordEngine, *, id: str, product: str) -> None:  # the option's fixed name
         if not str(id or "").strip():
             msg = f"{type(self).__name__}: id must be a non-empty string, found {id!r}; leave it out to get {product!r}"
             raise ConfigurationError(msg)

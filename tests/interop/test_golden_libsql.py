@@ -95,8 +95,9 @@ async def test_messages_read_back_as_typescript_reads_them(memory: MemoryDomain,
         assert messages(newest) == said[f"messages.list.{name}.last2desc"]
     several = await memory.list_messages(["thread-plain", "thread-tool"], per_page=None, include_total=True)
     assert messages(several) == said["messages.list.multi"]
-    assert messages(await memory.list_messages("thread-plain", resource_id="user-b", per_page=None, include_total=True)) == (
-        said["messages.list.otherResource"]
+    assert (
+        messages(await memory.list_messages("thread-plain", resource_id="user-b", per_page=None, include_total=True))
+        == (said["messages.list.otherResource"])
     )
 
 
@@ -106,8 +107,9 @@ async def test_filters_and_windows_of_messages_answer_as_in_typescript(memory: M
     assert messages(tagged) == said["messages.list.edge.metadata"]
     start = clock.from_text("2025-01-02T03:04:05.680Z")
     span = {"date_range": {"start": start, "end": start + clock.MILLISECOND}}
-    assert messages(await memory.list_messages("thread-edge", filter=span, per_page=None, include_total=True)) == (
-        said["messages.list.edge.dateRange"]
+    assert (
+        messages(await memory.list_messages("thread-edge", filter=span, per_page=None, include_total=True))
+        == (said["messages.list.edge.dateRange"])
     )
     window = [{"id": "edge-msg-2", "with_previous_messages": 1, "with_next_messages": 1}]
     assert messages(await memory.list_messages("thread-edge", per_page=0, include=window)) == said["messages.list.edge.include"]

@@ -123,7 +123,10 @@ def _check_key(name: object) -> None:
         msg = f'Metadata key "{name[:40]}…" exceeds maximum length of {MAX_KEY_CHARACTERS} characters.'
         raise InvalidInputError(msg, code=code)
     if _KEY.fullmatch(name) is None:
-        msg = f'Invalid metadata key: "{name}". Keys must start with a letter or underscore and contain only alphanumeric characters and underscores.'
+        msg = (
+            f'Invalid metadata key: "{name}". Keys must start with a letter or underscore and contain only alphanumeric characters '
+            "and underscores."
+        )
         raise InvalidInputError(msg, code=code)
 
 

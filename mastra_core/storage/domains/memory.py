@@ -77,7 +77,7 @@ class MemoryDomain(ResourceMethods):
         check_id(thread.resource_id, at="resource_id")
         for message in messages:
             if message.thread_id != thread.id:
-                msg = f"message {message.id!r} is of thread {message.thread_id!r}, but the turn is of {thread.id!r}; save it with save_messages"
+                msg = f"message {message.id!r} is of thread {message.thread_id!r}, the turn of {thread.id!r}; save it with save_messages"
                 raise InvalidInputError(msg)
         now = clock.now()
         created = dated(attrs.evolve(thread, updated_at=max(check_time(thread.updated_at, at="updated_at"), now)))

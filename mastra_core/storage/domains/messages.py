@@ -78,7 +78,7 @@ class MessageMethods(ThreadMethods):
         *,
         resource_id: str | None = None,
         include: Sequence[Include] = (),
-        filter: MessageFilter | None = None,  # noqa: A002  # the name TypeScript users know
+        filter: MessageFilter | None = None,  # the name TypeScript users know
         page: int = 0,
         per_page: int | None = 40,
         order_by: OrderBy | None = None,
@@ -98,7 +98,9 @@ class MessageMethods(ThreadMethods):
         """
         queries = [Query(MESSAGES, "by_thread", at={"thread_id": i}) for i in thread_ids(thread_id)]
         part = Cut.checked(page=page, per_page=per_page)
-        return await self._listed(queries, part, resource_id, include, filter, order_by, include_total)
+        return await self._listed(
+            queries, part=part, resource_id=resource_id, include=include, given=filter, order_by=order_by, include_total=include_total
+        )
 
     @operation
     async def list_messages_by_resource_id(
@@ -106,7 +108,7 @@ class MessageMethods(ThreadMethods):
         resource_id: str,
         *,
         include: Sequence[Include] = (),
-        filter: MessageFilter | None = None,  # noqa: A002  # the name TypeScript users know
+        filter: MessageFilter | None = None,  # the name TypeScript users know
         page: int = 0,
         per_page: int | None = 40,
         order_by: OrderBy | None = None,
@@ -115,7 +117,16 @@ class MessageMethods(ThreadMethods):
         """Messages attributed to a resource, of all threads, oldest first; the rest is as in list_messages."""
         queries = [Query(MESSAGES, "by_resource", at={"resource_id": check_id(resource_id, at="resource_id")})]
         part = Cut.checked(page=page, per_page=per_page)
-        return await self._listed(queries, part, None, include, filter, order_by, include_total, windows_of=resource_id)
+        return await self._listed(
+            queries,
+            part=part,
+            resource_id=None,
+            include=include,
+            given=filter,
+            order_by=order_by,
+            include_total=include_total,
+            windows_of=resource_id,
+        )
 
     @operation
     async def list_messages_by_id(self, message_ids: Sequence[str]) -> Page[Message]:
@@ -192,13 +203,13 @@ class MessageMethods(ThreadMethods):
     async def _listed(
         self,
         places: Sequence[Query[Message]],
+        *,
         part: Cut,
         resource_id: str | None,
         include: Sequence[Include],
         given: MessageFilter | None,
         order_by: OrderBy | None,
-        include_total: bool,  # noqa: FBT001  # passed on by the two methods above alone
-        *,
+        include_total: bool,
         windows_of: str | None = None,
     ) -> Page[Message]:
         """One page over *places*, which are merged, and the windows of *include*; one batch."""

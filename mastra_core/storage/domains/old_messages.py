@@ -15,7 +15,7 @@ from mastra_core.storage.records.kinds import Message
 
 
 def readable(message: Message) -> Message:
-    """*message* with content of format 2, whatever the row holds: today's content as it is, plain text or a list of core parts converted."""
+    """*message* with content of format 2: today's content as it is, plain text or a list of core parts converted."""
     content = message.content
     if isinstance(content, Mapping) and "parts" in content:
         return message

@@ -93,4 +93,6 @@ async def apply_owned(
 
 def owned_by_another(thread: Thread, resource_id: str, *, mend: str = "") -> OwnershipError:
     """The error of asking for a thread as somebody else (semantics §2.9)."""
-    return OwnershipError(f"Thread with id {thread.id} is for resource with id {thread.resource_id} but resource {resource_id} was queried{mend}")
+    return OwnershipError(
+        f"Thread with id {thread.id} is for resource with id {thread.resource_id} but resource {resource_id} was queried{mend}"
+    )

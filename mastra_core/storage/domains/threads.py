@@ -82,7 +82,7 @@ class ThreadMethods:
     @operation
     async def update_thread(
         self,
-        id: str,  # noqa: A002  # the name TypeScript users know
+        id: str,  # the name TypeScript users know
         *,
         title: str | None = None,
         metadata: Mapping[str, Json] | None = None,
@@ -132,7 +132,7 @@ class ThreadMethods:
     async def list_threads(
         self,
         *,
-        filter: ThreadFilter | None = None,  # noqa: A002  # the name TypeScript users know
+        filter: ThreadFilter | None = None,  # the name TypeScript users know
         order_by: OrderBy | None = None,
         page: int = 0,
         per_page: int | None = 100,
@@ -143,9 +143,7 @@ class ThreadMethods:
         field, descending = check_order(order_by, fields=("created_at", "updated_at"), default="DESC")
         at, where = thread_where(filter)
         path = ("by_resource" if at else "all") + ("_updated" if field == "updated_at" else "")
-        reads: list[Read[Any]] = [
-            Query(THREADS, path, at=at, where=where, descending=descending, offset=part.offset, limit=part.probe)
-        ]
+        reads: list[Read[Any]] = [Query(THREADS, path, at=at, where=where, descending=descending, offset=part.offset, limit=part.probe)]
         if include_total:
             reads.append(Count(THREADS, path, at=at, where=where))
         found, *counted = await self.records.fetch(*reads)

@@ -1,8 +1,8 @@
 """Which SQLite library this process uses, and how a connection is opened.
 
 One library for a process: two libraries on one file drop each other's POSIX locks, and a commit that succeeded can vanish
-(sqlite.org/howtocorrupt.html §2.2.1). pysqlite3 carries a current SQLite, which reads and writes the binary JSONB of the TypeScript package;
-where it has no wheel, the standard library's is used with a decoder of our own.
+(sqlite.org/howtocorrupt.html §2.2.1). pysqlite3 carries a current SQLite, which reads and writes the binary JSONB of the TypeScript
+package; where it has no wheel, the standard library's is used with a decoder of our own.
 
 Knows SQLite. Must not know records.
 """
@@ -75,7 +75,7 @@ class Place:
         path, _, query = url.removeprefix("file:").partition("?")
         options = dict(parse_qsl(query, keep_blank_values=True))
         if unknown := set(options) - _OPTIONS:
-            msg = f"{url!r}: unknown option {sorted(unknown)[0]!r}; the only one is mode (ro, rw or rwc)"
+            msg = f"{url!r}: unknown option {min(unknown)!r}; the only one is mode (ro, rw or rwc)"
             raise ConfigurationError(msg)
         mode = options.get("mode", "rwc")
         if mode not in {"ro", "rw", "rwc"}:
@@ -96,7 +96,12 @@ def connect(place: Place) -> Connection:
     """
     target = ":memory:" if place.path is None else f"file:{quote(place.path)}?mode={place.mode}"
     connection = sqlite3.connect(
-        target, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512, uri=place.path is not None
+        target,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        uri=place.path is not None,
     )
     try:
         for pragma in _PRAGMAS:

@@ -29,7 +29,8 @@ SCAN_ROWS = 500
 """Rows a scan reads at a time."""
 
 _SCHEMA = (
-    "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name LIKE 'mastra\\_%' ESCAPE '\\' "
+    "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c "
+    "WHERE m.type = 'table' AND m.name LIKE 'mastra\\_%' ESCAPE '\\' "
     "UNION ALL SELECT '', name FROM sqlite_master WHERE type = 'index'"
 )
 

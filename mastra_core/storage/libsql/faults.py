@@ -31,4 +31,6 @@ def diagnose(error: BaseException, *, path: str) -> Fault:
     if code == ERROR and "no such" in str(error):
         msg = f"{text}: a table or column was removed while the store was open; open the store again, which adds what is missing"
         return Fault(error=StorageUnavailableError, message=msg)
-    return Fault(error=StorageError, message=f"{text}: SQLite refused the statement (code {code}); this is a bug of mastra-core, please report it")
+    return Fault(
+        error=StorageError, message=f"{text}: SQLite refused the statement (code {code}); this is a bug of mastra-core, please report it"
+    )

@@ -28,7 +28,7 @@ class LibSQLStore(Store):
     def __init__(
         self,
         *,
-        id: str = "libsql",  # noqa: A002  # the option's fixed name
+        id: str = "libsql",  # the option's fixed name
         url: str | None = None,
         config: Mapping[str, str] | None = None,
         **unknown: Never,

@@ -140,7 +140,7 @@ def _check_listing(read: Query[Any] | Count[Any]) -> None:
     if read.span is not None:
         _check_where(kind, (read.span,))
         if read.span.field != (path.order,):
-            msg = f"{kind.name}: the path {path.name!r} is ordered by {path.order!r}, but the span is on {'.'.join(read.span.field)!r}; use where"
+            msg = f"{kind.name}: the path {path.name!r} is ordered by {path.order!r}, the span by {'.'.join(read.span.field)!r}; use where"
             raise InvalidInputError(msg)
     _check_where(kind, read.where)
 
@@ -173,7 +173,9 @@ def _check_where(kind: Kind[Any], where: Where) -> None:
             raise InvalidInputError(msg)
         for name in condition.field[1:]:
             if _JSON_NAME.fullmatch(name) is None:
-                msg = f"{kind.name}.{condition.field[0]}: cannot filter by the JSON key {name!r}; such a key has letters, digits and underscores only"
+                msg = (
+                    f"{kind.name}.{condition.field[0]}: cannot filter by the JSON key {name!r}; it may have letters, digits and underscores"
+                )
                 raise InvalidInputError(msg)
         _check_operand(f"{kind.name}.{'.'.join(condition.field)}", condition)
 

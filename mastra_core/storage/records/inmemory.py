@@ -94,7 +94,9 @@ class InMemoryEngine:
         assert path is not None
         where = (*path.only, *query.where, *((query.span,) if query.span else ()))
         every: list[Any] = [self._load(kind, key) for key in self.tables.get(kind.name, {})]
-        found = [record for record in every if all(getattr(record, name) == value for name, value in query.at.items()) and matches(record, where)]
+        found = [
+            record for record in every if all(getattr(record, name) == value for name, value in query.at.items()) and matches(record, where)
+        ]
 
         found.sort(key=lambda record: place(kind, path, record), reverse=query.descending)
         if query.after is not None:

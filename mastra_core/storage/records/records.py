@@ -157,7 +157,7 @@ class Records:
         if self._owner is None:
             self._owner = here
         elif self._owner[0] != here[0]:
-            msg = f"the store {self.store_id!r} was opened before a fork (process {self._owner[0]}); open it in the child process {here[0]} itself"
+            msg = f"the store {self.store_id!r} was opened before a fork, in process {self._owner[0]}; open it in process {here[0]} itself"
             raise ConfigurationError(msg)
         elif self._owner[1] is not here[1]:
             msg = (
@@ -180,7 +180,7 @@ class Records:
                     raise
                 if delay is None or not fault.retry:
                     raise fault.error(fault.message, store_id=self.store_id) from error
-                await asyncio.sleep(delay * (1 + random.random()))  # noqa: S311  # spreads retries, guards no secret
+                await asyncio.sleep(delay * (1 + random.random()))  # spreads retries, guards no secret
             except StorageError as error:
                 error.store_id = error.store_id or self.store_id
                 raise
@@ -197,12 +197,9 @@ def _check_batch(changes: Sequence[Change], *, limit: int | None) -> None:
         check_change(change)
         place = (change.kind.name, change.key)
         if place in seen:
-            msg = f"{change.kind.name} {'/'.join(change.key)} is changed twice in one batch; merge the changes, or save them one after the other"
+            msg = f"{change.kind.name} {'/'.join(change.key)} is changed twice in one batch; merge the changes, or save one after the other"
             raise InvalidInputError(msg)
         seen.add(place)
     if limit is not None and len(changes) > limit:
-        msg = f"{len(changes)} changes in one batch; this store writes at most {limit} as one. Save fewer at once, or pass chunked=True where there is one."
+        msg = f"{len(changes)} changes in one batch; this store writes at most {limit} as one. Save fewer at once, or in chunks."
         raise InvalidInputError(msg)
-
-
-

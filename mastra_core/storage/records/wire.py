@@ -1,7 +1,7 @@
-"""Records to stored JSON and back: the one place where values become text.
+r"""Records to stored JSON and back: the one place where values become text.
 
 * JSON is written compactly, as `JSON.stringify` would: no spaces, Unicode as it is, no NaN.
-* U+0000 is always a `\\u0000` escape inside JSON, and a lone surrogate a `\\udXXX` escape, so that the text is valid UTF-8 everywhere.
+* U+0000 is always a `\u0000` escape inside JSON, and a lone surrogate a `\udXXX` escape, so that the text is valid UTF-8 everywhere.
 * Times are `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 * A `json` field that holds a string of JSON is unwrapped: TypeScript encodes some columns twice (contract §3.3, §3.5).
 

@@ -16,7 +16,6 @@ from mastra_core.storage.records.query import Between, Condition, Contains, Coun
 from mastra_core.storage.sql.dialect import Dialect
 from mastra_core.storage.sql.rows import parameter
 
-
 NO_LIMIT = 2**63 - 1
 """For an offset without a limit, which SQL cannot say on every database."""
 

@@ -98,7 +98,9 @@ class Codec(Generic[R]):
 @lru_cache(maxsize=256)
 def _codec(dialect: Dialect, kind: Kind[Any]) -> Codec[Any]:
     writers = tuple(_Writer(field.name, conversion(dialect, kind, field), len(dialect.columns(field))) for field in kind.fields)
-    readers = tuple(_Reader(field, _reading(dialect, field), field.absent, field.optional or field.absent is not None) for field in kind.fields)
+    readers = tuple(
+        _Reader(field, _reading(dialect, field), field.absent, field.optional or field.absent is not None) for field in kind.fields
+    )
     places = tuple(index for index, field in enumerate(kind.fields) if field.name in kind.key)
     return Codec(kind, writers, readers, places)
 

@@ -149,7 +149,9 @@ def _insert_text(dialect: Dialect, shape: _SaveShape, rows: int) -> str:
     columns = [column for field in kind.fields for column in dialect.columns(field)]
     row = "(" + ", ".join(column.bind.replace("{}", dialect.parameter) for column in columns) + ")"
     keys = ", ".join(f'"{kind.by_name[name].column}"' for name in kind.key)
-    head = f"INSERT INTO {dialect.table(kind)} AS r ({', '.join(_quoted(column.name) for column in columns)}) VALUES {', '.join([row] * rows)}"
+    head = (
+        f"INSERT INTO {dialect.table(kind)} AS r ({', '.join(_quoted(column.name) for column in columns)}) VALUES {', '.join([row] * rows)}"
+    )
     tail = f" RETURNING {_returning(dialect, kind, shape.returned)}"
     if shape.present == "refuse":
         return f"{head} ON CONFLICT ({keys}) DO NOTHING{tail}"

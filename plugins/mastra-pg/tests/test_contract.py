@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -22,7 +22,7 @@ from mastra_pg.store import PostgresStore
 class TestPostgreSQLEngine(EngineContract):
     """The port."""
 
-    expected_failures = {
+    expected_failures: ClassVar = {
         "test_large_and_round_floats_come_back_equal": "JSONB keeps a number's value, not its notation: 1e23 comes back as a whole number",
     }
 
@@ -46,7 +46,11 @@ class TestPostgreSQLEngine(EngineContract):
         if any(field.type == "time" and not is_stored_form(document.get(field.stored) or "") for field in kind.fields):
             return False
         values = {field: document[field.stored] for field in kind.fields if field.stored in document}
-        columns = [(column, column.bind.replace("{}", "%s"), stored(field, at)) for field, at in values.items() for column in POSTGRESQL.columns(field)]
+        columns = [
+            (column, column.bind.replace("{}", "%s"), stored(field, at))
+            for field, at in values.items()
+            for column in POSTGRESQL.columns(field)
+        ]
         names, binds = ", ".join(f'"{column.name}"' for column, _, _ in columns), ", ".join(bind for _, bind, _ in columns)
         async with await psycopg.AsyncConnection.connect(self.url) as connection:
             try:

@@ -10,9 +10,8 @@ import pytest
 
 from mastra_core import clock
 from mastra_core.storage.domains.memory import MemoryDomain
-from mastra_core.storage.records.kinds import Message, Resource, Thread
 from mastra_core.storage.records.changes import Save
-from mastra_core.storage.records.kinds import RESOURCES
+from mastra_core.storage.records.kinds import RESOURCES, Message, Resource, Thread
 from mastra_pg.store import PostgresStore
 from tests.servers.counting import PostgresProxy
 
@@ -38,11 +37,13 @@ async def memory(proxy: PostgresProxy) -> AsyncIterator[MemoryDomain]:
 async def load(url: str, count: int) -> None:
     """A thread of *count* messages, by COPY."""
     columns = '(id, thread_id, content, role, type, "createdAt", "createdAtZ", "resourceId")'
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        async with connection.cursor().copy(f"COPY mastra_messages {columns} FROM STDIN") as copy:
-            for index in range(count):
-                at = START + timedelta(milliseconds=index // 3)
-                await copy.write_row((f"m{index:06d}", "t", '{"format":2,"parts":[]}', "user", "v2", at.replace(tzinfo=None), at, "u"))
+    async with (
+        await psycopg.AsyncConnection.connect(url) as connection,
+        connection.cursor().copy(f"COPY mastra_messages {columns} FROM STDIN") as copy,
+    ):
+        for index in range(count):
+            at = START + timedelta(milliseconds=index // 3)
+            await copy.write_row((f"m{index:06d}", "t", '{"format":2,"parts":[]}', "user", "v2", at.replace(tzinfo=None), at, "u"))
 
 
 async def check_turn(memory: MemoryDomain, proxy: PostgresProxy, postgres_url: str, count: int) -> None:

@@ -105,8 +105,8 @@ class PostgreSQLDialect:
     def _at(self, field: Field, path: Names) -> str:
         """The JSONB value at *path*, whose names the guard has restricted to letters, digits and underscores.
 
-        Message content is text: what is no JSON counts as nothing, and the escapes that JSONB refuses are replaced, so that rows which hold them
-        are still found by their other values.
+        Message content is text: what is no JSON counts as nothing, and the escapes that JSONB refuses are replaced, so that rows which
+        hold them are still found by their other values.
         """
         column = self.column(field)
         if field.type == "json":

@@ -1,7 +1,8 @@
 """The record engine of PostgreSQL: one pipeline, and so one round trip, a batch.
 
-A batch is a pipeline on an autocommit connection, which PostgreSQL runs as one transaction. Each statement of it is wrapped so that it fails when it
-did not affect as many rows as it must; then nothing of the batch is kept, and the records are looked at to say which condition did not hold.
+A batch is a pipeline on an autocommit connection, which PostgreSQL runs as one transaction. Each statement of it is wrapped so that it
+fails when it did not affect as many rows as it must; then nothing of the batch is kept, and the records are looked at to say which
+condition did not hold.
 
 The one file here that talks to psycopg. Must not know any field of a record.
 """
@@ -169,7 +170,7 @@ class PostgreSQLEngine:
                 answers = None
             if answers is not None:
                 return answers
-            await asyncio.sleep(random.random() * 0.005 * 2 ** min(turn, 6))  # noqa: S311  # spreads writers, guards no secret
+            await asyncio.sleep(random.random() * 0.005 * 2 ** min(turn, 6))  # spreads writers, guards no secret
         msg = f"other writers changed the same records at each of {TRIES} tries; try again when there are fewer, or save in one process"
         raise ConflictError(msg)
 

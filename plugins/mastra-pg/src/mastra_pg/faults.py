@@ -25,7 +25,12 @@ def diagnose(error: BaseException) -> Fault | None:
         if state.startswith(prefix):
             return Fault(error=StorageUnavailableError, message=f"PostgreSQL: {text}: {mend}")
     if isinstance(error, PoolTimeout):
-        return Fault(error=StorageUnavailableError, message=f"PostgreSQL: no connection within the time allowed ({text}): check that the server runs")
+        return Fault(
+            error=StorageUnavailableError, message=f"PostgreSQL: no connection within the time allowed ({text}): check that the server runs"
+        )
     if isinstance(error, psycopg.OperationalError) and not state:
-        return Fault(error=StorageUnavailableError, message=f"PostgreSQL: {text}: check that the server runs and can be reached; what was not confirmed may be lost")
+        return Fault(
+            error=StorageUnavailableError,
+            message=f"PostgreSQL: {text}: check that the server runs and can be reached; what was not confirmed may be lost",
+        )
     return Fault(error=StorageError, message=f"PostgreSQL: {text} ({state})") if state else None

@@ -8,4 +8,8 @@ from mastra_core.plugins import StoreDescription, hookimpl
 @hookimpl
 def mastra_stores() -> list[StoreDescription]:
     """The PostgreSQL store."""
-    return [StoreDescription(schemes=("postgresql", "postgres"), factory="mastra_pg.store:open_postgres", summary="PostgreSQL (not yet released)")]
+    return [
+        StoreDescription(
+            schemes=("postgresql", "postgres"), factory="mastra_pg.store:open_postgres", summary="PostgreSQL (not yet released)"
+        )
+    ]

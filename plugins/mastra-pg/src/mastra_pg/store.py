@@ -18,7 +18,7 @@ class PostgresStore(Store):
         ConfigurationError: *connection_string* is missing.
     """
 
-    def __init__(self, *, id: str = "postgresql", connection_string: str = "") -> None:  # noqa: A002  # the option's fixed name
+    def __init__(self, *, id: str = "postgresql", connection_string: str = "") -> None:  # the option's fixed name
         if not connection_string:
             msg = "PostgresStore needs a connection_string, such as 'postgresql://user:password@localhost/mydb'"
             raise ConfigurationError(msg)

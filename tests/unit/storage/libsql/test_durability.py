@@ -107,7 +107,9 @@ async def test_a_full_disk_fails_the_saves_that_do_not_fit_and_keeps_the_others(
         await limit_pages(store, pages + 4)
         big = {"format": 2, "parts": [{"type": "text", "text": "x" * 100_000}]}
         with pytest.raises(StorageError, match=r"disk is full; free some space\. What was saved before is safe"):
-            await store.memory.save_turn(thread=thread, messages=[Message(id="small", thread_id="t"), Message(id="big", thread_id="t", content=big)])
+            await store.memory.save_turn(
+                thread=thread, messages=[Message(id="small", thread_id="t"), Message(id="big", thread_id="t", content=big)]
+            )
         assert [message.id async for message in store.memory.iter_messages("t")] == ["first"]
         await limit_pages(store, 1_000_000)
         await store.memory.save_turn(thread=thread, messages=[Message(id="big", thread_id="t", content=big)])

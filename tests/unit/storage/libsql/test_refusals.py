@@ -34,7 +34,7 @@ def turn(message: Message, *, thread: Thread = THREAD) -> Call:
 
 
 REFUSED: dict[str, tuple[Call, str]] = {
-    "naive datetime": (turn(Message(id="m", thread_id="t", created_at=datetime(2024, 1, 1))), r"naive.*add a time zone, such as tzinfo=datetime\.UTC"),  # noqa: DTZ001
+    "naive datetime": (turn(Message(id="m", thread_id="t", created_at=datetime(2024, 1, 1))), r"naive.*add a time zone, such as tzinfo=datetime\.UTC"),
     "over-long id": (turn(Message(id="m" * 256, thread_id="t")), r"256 characters.*at most 255 characters and 900 bytes\. Shorten it"),
     "NaN": (turn(Message(id="m", thread_id="t", content={"format": 2, "parts": [{"n": float("nan")}]})), r"content\.parts\[0\]\.n: nan is no JSON number; store None or a string"),
     "bool as per_page": (lambda memory: memory.list_messages("t", per_page=True), r"per_page must be a whole number, found True \(bool\); None gives everything"),
@@ -73,7 +73,7 @@ async def test_another_owner_is_refused_by_name(store: LibSQLStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    "options, text",
     [
         ({"url": "file:a.db", "config": {"url": "file:b.db"}}, r"exactly one way to connect, of \['url', 'config'\]; found url and config"),
         ({}, r"exactly one way to connect.*found none.*LibSQLStore\(url='file:\./mastra\.db'\)"),
