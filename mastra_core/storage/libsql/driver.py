@@ -72,18 +72,19 @@ class Place:
             mend = f"; for a file write 'file:{url}'" if "://" not in url else ""
             msg = f"LibSQLStore opens 'file:PATH' and ':memory:', found {url.partition('://')[0] + '://…' if '://' in url else url!r}{mend}"
             raise ConfigurationError(msg)
-        path, _, query = url.removeprefix("file:").partition("?")
+        shown, _, query = url.partition("?")
+        path = shown.removeprefix("file:")
         options = dict(parse_qsl(query, keep_blank_values=True))
         if unknown := set(options) - _OPTIONS:
-            msg = f"{url!r}: unknown option {min(unknown)!r}; the only one is mode (ro, rw or rwc)"
+            msg = f"{shown!r}: unknown option {min(unknown)!r}; the only one is mode (ro, rw or rwc)"
             raise ConfigurationError(msg)
         mode = options.get("mode", "rwc")
         if mode not in {"ro", "rw", "rwc"}:
-            msg = f"{url!r}: mode is 'ro', 'rw' or 'rwc', found {mode!r}"
+            msg = f"{shown!r}: mode is 'ro', 'rw' or 'rwc', found {mode!r}"
             raise ConfigurationError(msg)
         path = unquote(path[2:] if path.startswith("///") else path)
         if not path:
-            msg = f"{url!r} names no file; write 'file:./mastra.db', or ':memory:' for a database that is not kept"
+            msg = f"{shown!r} names no file; write 'file:./mastra.db', or ':memory:' for a database that is not kept"
             raise ConfigurationError(msg)
         return cls(path, mode)
 

@@ -78,6 +78,7 @@ async def test_another_owner_is_refused_by_name(store: LibSQLStore) -> None:
         ({"url": "file:a.db", "config": {"url": "file:b.db"}}, r"exactly one way to connect, of \['url', 'config'\]; found url and config"),
         ({}, r"exactly one way to connect.*found none.*LibSQLStore\(url='file:\./mastra\.db'\)"),
         ({"url": "file:a.db", "authToken": "x"}, r"no option 'authToken'"),
+        ({"url": "file:a.db?authToken=hidden"}, r"^'file:a\.db': unknown option 'authToken'; the only one is mode \(ro, rw or rwc\)$"),
         ({"uri": "file:a.db"}, r"no option 'uri'.*Did you mean 'url'\?"),
         ({"url": "./a.db"}, r"for a file write 'file:\./a\.db'"),
         ({"url": "file:a.db?mode=readonly"}, r"mode is 'ro', 'rw' or 'rwc', found 'readonly'"),
