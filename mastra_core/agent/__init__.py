@@ -1,0 +1,3 @@
+"""Agents and the models they speak through; importing this imports no provider."""
+
+from __future__ import annotations
