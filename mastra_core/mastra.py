@@ -1,0 +1,165 @@
+"""Mastra: the agents of a program and the storage that they share.
+
+Knows agents, their memories and stores. Must not know models, domains or engines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Coroutine, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mastra_core.agent.agent import Agent
+from mastra_core.errors import AgentNotFoundError, ConfigurationError, MastraWarning
+from mastra_core.memory.memory import Memory, as_store
+from mastra_core.memory.options import did_you_mean
+from mastra_core.storage.store import Store
+from mastra_core.sync import blocking, facade
+
+DEFAULT_FILE = "mastra.db"
+"""Where everything is kept if no storage is given: in the directory in which the program was started."""
+
+
+class Mastra:
+    """Agents by name, and a storage for those whose memory has none of its own.
+
+    Nothing is connected before it is used. `async with Mastra(…) as mastra` closes it at the end.
+
+    Args:
+        storage: a store, or the URL of one; None is an SQLite file `mastra.db` in the current directory, with a MastraWarning.
+        agents: by the key that `get_agent` takes.
+
+    Raises:
+        ConfigurationError: an argument cannot be that, two agents have one id, or a memory is used with another Mastra's storage already.
+    """
+
+    def __init__(self, *, storage: Store | str | None = None, agents: Mapping[str, Agent] | None = None) -> None:
+        self._agents = _checked(agents)
+        self._closed = False
+        self.storage = _default_store() if storage is None else as_store(storage, at="Mastra")
+        for memory in self._memories():
+            memory.check_free(self.storage)
+        for memory in self._memories():
+            memory.attach(self.storage)
+
+    @cached_property
+    def sync(self) -> MastraSync:
+        """This Mastra for code without an event loop: `mastra.sync.close()`."""
+        return MastraSync(self)
+
+    def get_agent(self, key: str) -> Agent:
+        """The agent registered as *key*.
+
+        Raises:
+            AgentNotFoundError: there is none; the message names those there are.
+        """
+        if key not in self._agents:
+            msg = f"Agent with name {key} not found; the agents are {list(self._agents)}{did_you_mean(key, self._agents)}"
+            raise AgentNotFoundError(msg)
+        return self._agents[key]
+
+    def get_agent_by_id(self, agent_id: str) -> Agent:
+        """The agent with this id, else the one registered under it as a key.
+
+        Raises:
+            AgentNotFoundError: there is neither; the message names the ids there are.
+        """
+        by_id = {agent.id: agent for agent in self._agents.values()}
+        found = by_id.get(agent_id) or self._agents.get(agent_id)
+        if found is None:
+            msg = f"Agent with id {agent_id} not found; the ids are {list(by_id)}{did_you_mean(agent_id, by_id)}"
+            raise AgentNotFoundError(msg)
+        return found
+
+    def list_agents(self) -> dict[str, Agent]:
+        """Every agent by its key."""
+        return dict(self._agents)
+
+    async def drain(self) -> None:
+        """Wait until every stream of every agent, also those that nobody reads to the end, is produced and saved."""
+        await asyncio.gather(*(agent.drain() for agent in self._agents.values()))
+
+    async def close(self) -> None:
+        """Drain, then close the models and stores that this Mastra and its agents hold, each once; idempotent.
+
+        Raises:
+            StorageError: a store could not be closed; the others are.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        await self.drain()
+        # A Model object may serve several agents; a name is resolved by each agent for itself.
+        owners = {id(agent if isinstance(agent.model, str) else agent.model): agent for agent in self._agents.values()}
+        closing: list[Coroutine[Any, Any, None]] = [agent.close() for agent in owners.values()]
+        stores = {id(store): store for store in (self.storage, *(memory.storage for memory in self._memories())) if store is not None}
+        closing += [store.close() for store in stores.values()]
+        outcomes = await asyncio.gather(*closing, return_exceptions=True)
+        for memory in self._memories():
+            memory.release(self.storage)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+    async def __aenter__(self) -> Self:
+        """This Mastra; nothing is connected yet."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Drain and close."""
+        await self.close()
+
+    def _memories(self) -> list[Memory]:
+        return list({id(a.memory): a.memory for a in self._agents.values() if a.memory is not None}.values())
+
+
+@facade(Mastra)
+class MastraSync:
+    """A Mastra, blocking; see Mastra for what each method promises. `with Mastra(…).sync as mastra` closes it at the end."""
+
+    def __init__(self, mastra: Mastra) -> None:
+        self._async = mastra
+
+    drain = blocking(Mastra.drain)
+    close = blocking(Mastra.close)
+
+    def __enter__(self) -> Self:
+        """This Mastra; nothing is connected yet."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Drain and close."""
+        self.close()
+
+
+def _checked(agents: object) -> dict[str, Agent]:
+    if agents is None:
+        return {}
+    if not isinstance(agents, Mapping):
+        msg = f'Mastra: agents must be a mapping such as {{"support": agent}}, found a {type(agents).__name__}'
+        raise ConfigurationError(msg)
+    by_id: dict[str, Agent] = {}
+    for key, agent in agents.items():
+        if not isinstance(key, str) or not isinstance(agent, Agent):
+            msg = f"Mastra: agents[{key!r}] must be an Agent under a string, found a {type(agent).__name__} under a {type(key).__name__}"
+            raise ConfigurationError(msg)
+        if by_id.setdefault(agent.id, agent) is not agent:
+            msg = f"Mastra: two agents have the id {agent.id!r}; give each its own"
+            raise ConfigurationError(msg)
+    return dict(agents)
+
+
+def _default_store() -> Store:
+    path = Path(DEFAULT_FILE).absolute()
+    msg = (
+        f'no storage was given, so everything is kept in {path}; say so yourself to be rid of this warning: storage="file:./{DEFAULT_FILE}"'
+    )
+    # 3: at the line that called Mastra(…).
+    warnings.warn(msg, MastraWarning, stacklevel=3)
+    from mastra_core.storage.libsql.store import LibSQLStore
+
+    return LibSQLStore(id="mastra-storage", url=f"file:./{DEFAULT_FILE}")

@@ -1,0 +1,445 @@
+"""agent.generate: what the model is asked, what is read and written, and when nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from mastra_core import (
+    Agent,
+    ConfigurationError,
+    InvalidInputError,
+    Memory,
+    MemoryOptions,
+    ModelError,
+    OwnershipError,
+    StoreClosedError,
+    ThreadNotFoundError,
+)
+from mastra_core.agent.model import ModelReply, ModelRequest
+from mastra_core.clock import now, to_milliseconds
+from mastra_core.storage.records.kinds import THREADS, Message, Thread
+from mastra_core.storage.records.wire import dump_json, to_document
+from tests.unit.agent.models import USAGE, CountingStore, ScriptedModel, broken, stored
+
+HERE: dict[str, Any] = {"thread": "t1", "resource": "u1"}
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def model() -> ScriptedModel:
+    return ScriptedModel()
+
+
+@pytest.fixture
+def agent(store: CountingStore, model: ScriptedModel) -> Agent:
+    return Agent("support", instructions="Be kind.", model=model, memory=Memory(store))
+
+
+async def test_a_result_says_what_was_answered_saved_and_recalled(agent: Agent) -> None:
+    """Everything about the run is in one object."""
+    await agent.generate("My name is Ada", **HERE)
+    result = await agent.generate("What's my name?", **HERE)
+    assert (result.text, result.usage, result.finish_reason, result.thread_id) == ("Hello, Ada.", USAGE, "stop", "t1")
+    assert (result.tool_calls, result.trace_id) == ((), None)
+    assert [m.content["content"] for m in result.messages] == ["What's my name?", "Hello, Ada."]
+    assert [m.content["content"] for m in result.recalled] == ["My name is Ada", "Hello, Ada."]
+
+
+async def test_the_model_sees_instructions_then_history_then_the_new_input(agent: Agent, model: ScriptedModel) -> None:
+    """The prompt order of the contract §5.4."""
+    await agent.generate("My name is Ada", **HERE)
+    await agent.generate([{"role": "system", "content": "Whisper."}, {"role": "user", "content": "What's my name?"}], **HERE)
+    assert model.prompt() == [
+        ("system", "Be kind."), ("system", "Whisper."), ("user", "My name is Ada"), ("assistant", "Hello, Ada."), ("user", "What's my name?"),
+    ]  # fmt: skip
+
+
+async def test_a_run_costs_one_read_and_one_write(agent: Agent, store: CountingStore) -> None:
+    """The budget of semantics §4, for a new thread and for one that exists."""
+    await agent.generate("My name is Ada", **HERE)
+    assert store.batches() == ["fetch", "apply"]
+    await agent.generate("What's my name?", **HERE)
+    assert store.batches() == ["fetch", "apply"]
+
+
+async def test_the_stored_rows_are_those_of_typescript(agent: Agent, store: CountingStore) -> None:
+    """Content as in the contract §4.4: parts with createdAt in milliseconds, the mirror, and who answered."""
+    before = to_milliseconds(now())
+    await agent.generate("My name is Ada", **HERE)
+    user, answer = await store.memory.list_messages("t1")
+    made = [message.content["parts"][0].pop("createdAt") for message in (user, answer)]
+    assert user.content == {"format": 2, "parts": [{"type": "text", "text": "My name is Ada"}], "content": "My name is Ada"}
+    assert answer.content == {
+        "format": 2,
+        "parts": [{"type": "text", "text": "Hello, Ada."}],
+        "content": "Hello, Ada.",
+        "metadata": {"modelId": "parrot-1", "provider": "scripted"},
+    }
+    assert (user.role, answer.role, user.type, user.resource_id, answer.resource_id) == ("user", "assistant", "v2", "u1", "u1")
+    assert before <= made[0] <= to_milliseconds(user.created_at or now())
+    assert made[0] <= made[1] <= to_milliseconds(answer.created_at or now())
+    assert user.created_at is not None
+    assert answer.created_at is not None
+    assert user.created_at < answer.created_at
+
+
+async def test_a_new_thread_has_no_title_unless_the_call_gives_one(agent: Agent, store: CountingStore) -> None:
+    """Title and metadata of `thread={…}` count when the run creates the thread, and change nothing later."""
+    await agent.generate("Hi", **HERE)
+    await agent.generate("Hi", thread={"id": "t2", "title": "Greetings", "metadata": {"tag": 1}}, resource="u1")
+    await agent.generate("Hi", thread={"id": "t2", "title": "Other"}, resource="u1")
+    plain, titled = await store.memory.get_thread_by_id("t1"), await store.memory.get_thread_by_id("t2")
+    assert plain is not None
+    assert (plain.title, plain.metadata, plain.resource_id) == ("", None, "u1")
+    assert titled is not None
+    assert (titled.title, titled.metadata) == ("Greetings", {"tag": 1})
+
+
+async def test_without_thread_and_resource_nothing_is_remembered(agent: Agent, store: CountingStore) -> None:
+    """A run without memory touches no storage."""
+    result = await agent.generate("Hi")
+    assert (result.text, result.thread_id, result.recalled) == ("Hello, Ada.", None, ())
+    assert [m.role for m in result.messages] == ["user", "assistant"]
+    assert store.batches() == []
+
+
+async def test_another_owners_thread_is_refused_before_the_model_is_called(
+    agent: Agent, store: CountingStore, model: ScriptedModel
+) -> None:
+    """The error of semantics §2.9; nothing is written and nothing is spent."""
+    await agent.generate("Hi", **HERE)
+    text = "Thread with id t1 is for resource with id u1 but resource u2 was queried"
+    with pytest.raises(OwnershipError, match=text):
+        await agent.generate("Hi", thread="t1", resource="u2")
+    assert len(model.requests) == 1
+    assert len(await stored(store)) == 2
+
+
+async def test_a_thread_without_owner_may_be_used_by_whoever_asks(agent: Agent, store: CountingStore) -> None:
+    """TypeScript leaves threads without an owner (contract §5.3)."""
+    row = to_document(THREADS, Thread(id="t1", resource_id="", created_at=now(), updated_at=now()))
+    store.counted.tables["mastra_threads"] = {("t1",): dump_json(row, at="row")}
+    await agent.generate("Hi", **HERE)
+    assert await stored(store) == [("user", "Hi"), ("assistant", "Hello, Ada.")]
+
+
+async def test_a_thread_deleted_during_a_run_is_not_resurrected(store: CountingStore) -> None:
+    """Who deletes a thread does not find it again because an answer was on its way."""
+
+    class Deleting(ScriptedModel):
+        async def complete(self, request: ModelRequest) -> ModelReply:
+            await store.memory.delete_thread("t1")
+            return await super().complete(request)
+
+    await Agent("a", model=ScriptedModel(), memory=Memory(store)).generate("Hi", **HERE)
+    with pytest.raises(ThreadNotFoundError, match="t1"):
+        await Agent("b", model=Deleting(), memory=Memory(store)).generate("Again", **HERE)
+    assert await store.memory.get_thread_by_id("t1") is None
+    assert await stored(store) == []
+
+
+async def test_last_messages_0_reads_no_history_and_still_saves(agent: Agent, store: CountingStore, model: ScriptedModel) -> None:
+    """Semantics §2.21; the owner is checked all the same."""
+    await agent.generate("One", **HERE)
+    result = await agent.generate("Two", **HERE, options=MemoryOptions(last_messages=0))
+    assert model.prompt() == [("system", "Be kind."), ("user", "Two")]
+    assert result.recalled == ()
+    assert [text for _, text in await stored(store)] == ["One", "Hello, Ada.", "Two", "Hello, Ada."]
+    with pytest.raises(OwnershipError):
+        await agent.generate("Three", thread="t1", resource="u2", options={"last_messages": 0})
+
+
+async def test_read_only_recalls_and_saves_nothing(agent: Agent, store: CountingStore, model: ScriptedModel) -> None:
+    """A look at a thread leaves no trace, whenever it would have been saved."""
+    await agent.generate("One", **HERE)
+    store.batches()
+    for save in ("end", "input_first"):
+        result = await agent.generate("Two", **HERE, memory_options={"read_only": True}, save=save)
+        assert [m.content["content"] for m in result.messages] == ["Two", "Hello, Ada."]
+    assert store.batches() == ["fetch", "fetch"]
+    assert ("user", "One") in model.prompt()
+
+
+async def test_an_option_of_the_call_overrides_only_itself(store: CountingStore, model: ScriptedModel) -> None:
+    """Options are laid over the Memory's own, field by field."""
+    agent = Agent("a", model=model, memory=Memory(store, options=MemoryOptions(last_messages=2)))
+    for text in ("One", "Two"):
+        await agent.generate(text, **HERE)
+    result = await agent.generate("Three", **HERE, options=MemoryOptions(read_only=True))
+    assert len(result.recalled) == 2
+    assert len((await agent.generate("Three", **HERE, options={"last_messages": 3})).recalled) == 3
+    assert len(await stored(store)) == 6
+
+
+async def test_a_failing_model_leaves_nothing_behind(store: CountingStore) -> None:
+    """With save="end" there is no question without an answer, and no empty thread."""
+    with pytest.raises(ModelError, match="out of seeds"):
+        await Agent("a", model=ScriptedModel(broken()), memory=Memory(store)).generate("Hi", **HERE)
+    assert store.batches() == ["fetch"]
+    assert await store.memory.get_thread_by_id("t1") is None
+
+
+@pytest.mark.parametrize("save", ["input_first", "step"])
+async def test_input_first_keeps_the_users_message_when_the_model_fails(store: CountingStore, save: Any) -> None:
+    """What the user wrote outlives a failure, for one write more."""
+    agent = Agent("a", model=ScriptedModel(broken(), "Hello"), memory=Memory(store))
+    with pytest.raises(ModelError):
+        await agent.generate("Hi", **HERE, save=save)
+    assert await stored(store) == [("user", "Hi")]
+    store.batches()
+    result = await agent.generate("Hi?", **HERE, save=save)
+    assert store.batches() == ["fetch", "apply", "apply"]
+    assert await stored(store) == [("user", "Hi"), ("user", "Hi?"), ("assistant", "Hello")]
+    assert [m.content["content"] for m in result.messages] == ["Hi?", "Hello"]
+
+
+async def test_an_echoed_history_is_not_saved_again(agent: Agent, store: CountingStore, model: ScriptedModel) -> None:
+    """A client that sends the whole chat each time does not double the thread."""
+    await agent.generate("One", **HERE)
+    chat = [{"role": "user", "content": "One"}, {"role": "assistant", "content": "Hello, Ada."}, {"role": "user", "content": "Two"}]
+    await agent.generate(chat, **HERE)
+    assert model.prompt()[1:] == [("user", "One"), ("assistant", "Hello, Ada."), ("user", "Two")]
+    assert [text for _, text in await stored(store)] == ["One", "Hello, Ada.", "Two", "Hello, Ada."]
+    with pytest.raises(InvalidInputError, match="ends with an assistant message"):
+        await agent.generate(chat[:2], **HERE)
+
+
+async def test_a_whole_chat_fills_a_new_thread(agent: Agent, store: CountingStore) -> None:
+    """The first call may bring a conversation that began elsewhere; its system message is not stored."""
+    chat: list[dict[str, Any]] = [
+        {"role": "system", "content": "Whisper."}, {"role": "user", "content": "One"},
+        {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": [{"type": "text", "text": "Two"}]},
+    ]  # fmt: skip
+    await agent.generate(chat, **HERE)
+    assert await stored(store) == [("user", "One"), ("assistant", "Yes?"), ("user", "Two"), ("assistant", "Hello, Ada.")]
+
+
+async def test_a_message_sent_again_with_its_id_is_neither_doubled_nor_asked_twice(store: CountingStore) -> None:
+    """A client may retry after a failure with the same message id."""
+    model = ScriptedModel(broken(), "Hello")
+    agent = Agent("a", model=model, memory=Memory(store))
+    message = {"role": "user", "content": "Hi", "id": "m1"}
+    with pytest.raises(ModelError):
+        await agent.generate(message, **HERE, save="input_first")
+    await agent.generate(message, **HERE, save="input_first")
+    assert model.prompt() == [("user", "Hi")]
+    assert await stored(store) == [("user", "Hi"), ("assistant", "Hello")]
+
+
+async def test_an_answer_without_text_is_not_kept(store: CountingStore) -> None:
+    """A thread holds no empty rows (contract §4.3)."""
+    result = await Agent("a", model=ScriptedModel(""), memory=Memory(store)).generate("Hi", **HERE)
+    assert [m.role for m in result.messages] == ["user"]
+    assert await stored(store) == [("user", "Hi")]
+
+
+async def test_history_of_other_kinds_is_passed_over(agent: Agent, store: CountingStore, model: ScriptedModel) -> None:
+    """Rows of TypeScript with reasoning, tools, system text or nothing to say do not confuse the model."""
+    await store.memory.save_thread(Thread(id="t1", resource_id="u1", created_at=now(), updated_at=now()))
+    tool = {"type": "tool-invocation", "toolInvocation": {"state": "result", "toolCallId": "c", "toolName": "w", "args": {}, "result": 1}}
+    contents: list[tuple[str, Any]] = [
+        ("system", {"format": 2, "parts": [{"type": "text", "text": "secret"}]}),
+        ("assistant", {"format": 2, "parts": [{"type": "reasoning", "reasoning": "hm", "details": []}, tool]}),
+        ("assistant", {"format": 2, "parts": [{"type": "text", "text": "It is"}, None, tool, {"type": "step-start"}, {"type": "text", "text": "sunny"}]}),
+        ("user", {"format": 2, "parts": [], "content": "mirror"}),
+        ("user", "plain old text"),
+    ]  # fmt: skip
+    await store.memory.save_messages(
+        [Message(id=str(i), thread_id="t1", resource_id="u1", role=role, content=content) for i, (role, content) in enumerate(contents)]
+    )
+    await agent.generate("Now?", **HERE)
+    assert model.prompt()[1:] == [("assistant", "It is\nsunny"), ("user", "mirror"), ("user", "plain old text"), ("user", "Now?")]
+
+
+UNUSABLE = [
+    pytest.param("", "empty", id="no text"),
+    pytest.param([], "no message to answer", id="nothing"),
+    pytest.param([{"role": "system", "content": "x"}], "no message to answer", id="system only"),
+    pytest.param(7, "found int", id="number"),
+    pytest.param(b"x", "found bytes", id="bytes"),
+    pytest.param([7], r"must be a text.*found int", id="number in list"),
+    pytest.param({"role": "tool", "content": "x"}, "role must be one of.*'tool'", id="tool"),
+    pytest.param({"role": ["user"], "content": "x"}, "role must be one of", id="role no text"),
+    pytest.param({"role": "user"}, "'role', 'content'", id="no content"),
+    pytest.param({"role": "user", "content": "x", "tool_calls": []}, "not supported yet", id="tool calls"),
+    pytest.param({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, "image_url.*not supported yet", id="image"),
+    pytest.param(["a", {"role": "user", "content": None}], r"input\[1\]\.content", id="None in list"),
+    pytest.param([{"role": "user", "content": "a", "id": "1"}, {"role": "user", "content": "b", "id": "1"}], "two messages have the id '1'", id="ids"),
+    pytest.param(Message(id="1", thread_id="t1", content={"format": 2, "parts": [{"type": "file"}]}), "'file'.*only text", id="file part"),
+    pytest.param(Message(id="1", thread_id="t1", content="old"), "parts", id="old content"),
+    pytest.param(Message(id="1", thread_id="t9", content={"format": 2, "parts": [{"type": "text", "text": "x"}]}), "of thread 't9'", id="other thread"),
+    pytest.param({"role": "user", "content": "x", "id": "i" * 300}, "300 characters", id="long id"),
+    pytest.param(
+        Message(id="1", thread_id="t1", created_at=datetime(2026, 1, 1), content={"format": 2, "parts": [{"type": "text", "text": "x"}]}),
+        "naive", id="naive datetime",
+    ),
+    pytest.param(
+        Message(id="1", thread_id="t1", content={"format": 2, "parts": [{"type": "text", "text": "x", "n": float("nan")}]}), "nan", id="NaN"
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given, text", UNUSABLE)
+async def test_input_that_cannot_be_is_refused_before_anything_happens(
+    agent: Agent, store: CountingStore, model: ScriptedModel, given: Any, text: str
+) -> None:
+    """A clear error that names what was found; no model call, nothing read or written."""
+    with pytest.raises(InvalidInputError, match=f"(?i){text}"):
+        await agent.generate(given, **HERE)
+    assert (store.batches(), model.requests) == ([], [])
+
+
+REFUSED: list[Any] = [
+    pytest.param({"thread": "t1"}, 'Saw threadId "t1" and resourceId "undefined"', id="thread alone"),
+    pytest.param({"resource": "u1"}, 'A resourceId and a threadId must be provided when using Memory. Saw threadId "undefined"', id="resource alone"),
+    pytest.param({**HERE, "memory": HERE}, "in two ways", id="both forms"),
+    pytest.param({**HERE, "options": {}, "memory_options": {}}, "in two ways", id="options twice"),
+    pytest.param({"memory": {**HERE, "options": {}}, "options": {}}, "in two ways", id="options in both"),
+    pytest.param({**HERE, "options": {"lastMessages": 5}}, "Did you mean 'last_messages'", id="camelCase"),
+    pytest.param({**HERE, "memoryOptions": {}}, "Did you mean 'memory_options'", id="camelCase call"),
+    pytest.param({"memory": {"threadId": "t1"}}, "options are .*thread", id="memory key"),
+    pytest.param({"memory": "t1"}, "must be a dictionary", id="memory text"),
+    pytest.param({**HERE, "options": {"semantic_recall": True}}, r"no option 'semantic_recall'; the options are \['last_messages', 'read_only'\]", id="later"),
+    pytest.param({**HERE, "options": {"last_messages": True}}, "whole number >= 0, found True", id="bool"),
+    pytest.param({**HERE, "options": {"last_messages": -1}}, "whole number >= 0, found -1", id="negative"),
+    pytest.param({**HERE, "options": {"read_only": 1}}, "True or False, found 1", id="read_only"),
+    pytest.param({**HERE, "options": 5}, "must be MemoryOptions", id="options number"),
+    pytest.param({**HERE, "options": {1: 2}}, "no option 1", id="options key"),
+    pytest.param({"options": {"last_messages": 3}}, "no effect without a thread", id="options alone"),
+    pytest.param({**HERE, "save": "inputFirst"}, "Did you mean 'input_first'", id="save"),
+    pytest.param({"thread": 1, "resource": "u1"}, r"thread: an id must be a string, found 1 \(int\)", id="number"),
+    pytest.param({"thread": {"title": "x"}, "resource": "u1"}, "needs the key 'id'", id="no id"),
+    pytest.param({"thread": {"id": "t1", "name": "x"}, "resource": "u1"}, "no option 'name'", id="thread key"),
+    pytest.param({"thread": {"id": "t1", "title": 1}, "resource": "u1"}, "thread.title", id="title"),
+    pytest.param({"thread": {"id": "t1", "metadata": []}, "resource": "u1"}, "thread.metadata", id="metadata"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call, text", REFUSED)
+async def test_an_option_that_cannot_be_is_refused_with_the_mend(
+    agent: Agent, store: CountingStore, model: ScriptedModel, call: Any, text: str
+) -> None:
+    """Nothing is silently ignored; no model call, nothing read or written."""
+    with pytest.raises(ConfigurationError, match=text):
+        await agent.generate("Hi", **call)
+    assert (store.batches(), model.requests) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "call", [{"thread": "", "resource": "u1"}, {"thread": "t1", "resource": ""}, {"thread": {"id": "t", "title": "\0"}, "resource": "u"}]
+)
+async def test_a_thread_that_could_not_be_stored_is_refused_before_the_model_is_called(
+    agent: Agent, model: ScriptedModel, call: Any
+) -> None:
+    """An empty id or a title that no database keeps costs no tokens."""
+    with pytest.raises(InvalidInputError):
+        await agent.generate("Hi", **call)
+    assert model.requests == []
+
+
+async def test_the_seeds_form_means_the_same(agent: Agent, store: CountingStore) -> None:
+    """`memory={…}` and `memory_options={…}` as in TypeScript's documentation."""
+    await agent.generate("One", memory={"thread": "t1", "resource": "u1"})
+    result = await agent.generate("Two", memory={"thread": {"id": "t1"}, "resource": "u1"}, memory_options={"last_messages": 1})
+    assert len(result.recalled) == 1
+    result = await agent.generate("Two", memory={"thread": "t1", "resource": "u1", "options": {"last_messages": 2}})
+    assert len(result.recalled) == 2
+    assert len(await stored(store)) == 6
+
+
+async def test_a_thread_needs_a_memory_and_a_memory_a_storage(model: ScriptedModel) -> None:
+    """Nobody believes to be remembered who is not."""
+    with pytest.raises(ConfigurationError, match=r"agent 'a' has no memory.*memory=Memory\(\)"):
+        await Agent("a", model=model).generate("Hi", **HERE)
+    with pytest.raises(ConfigurationError, match="Memory requires a storage provider to function"):
+        await Agent("a", model=model, memory=Memory()).generate("Hi", **HERE)
+    assert model.requests == []
+
+
+async def test_a_closed_store_says_so(agent: Agent, store: CountingStore, model: ScriptedModel) -> None:
+    """The mend, not a driver's surprise."""
+    await store.close()
+    with pytest.raises(StoreClosedError, match="open a new one"):
+        await agent.generate("Hi", **HERE)
+    assert model.requests == []
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        ({"id": " "}, "id must be a non-empty string"),
+        ({"id": 1}, "id must be a string, found int"),
+        ({"instructions": None}, "instructions must be a string"),
+        ({"model": object()}, "found a object without provider, model_id, complete, stream"),
+        ({"memory": CountingStore()}, r"Memory\(storage=…\)"),
+    ],
+)
+def test_an_agent_that_cannot_be_is_refused(arguments: dict[str, Any], text: str) -> None:
+    """A mistake shows where it is made, not at the first call."""
+    with pytest.raises(ConfigurationError, match=text):
+        Agent(**{"id": "a", "model": ScriptedModel(), **arguments})
+
+
+async def test_a_model_is_looked_up_by_name_on_first_use() -> None:
+    """An agent can be made without its provider being installed; the first call says what is missing."""
+    agent = Agent("a", model="nowhere/parrot")
+    with pytest.raises(ConfigurationError, match="nowhere/parrot"):
+        await agent.generate("Hi")
+
+
+async def test_a_chat_is_an_agent_in_one_thread(agent: Agent, store: CountingStore) -> None:
+    """Thread and resource are said once."""
+    chat = agent.chat(thread="t1", resource="u1")
+    await chat.generate("One")
+    async with chat.stream("Two", options={"last_messages": 1}) as stream:
+        assert len((await stream.result()).recalled) == 1
+    assert [text for _, text in await stored(store)] == ["One", "Hello, Ada.", "Two", "Hello, Ada."]
+    with pytest.raises(ConfigurationError, match="must be provided"):
+        agent.chat(thread="t1", resource=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="must be provided"):
+        agent.chat(thread=None, resource=None)  # type: ignore[arg-type]
+
+
+async def test_runs_of_one_thread_at_once_lose_nothing(agent: Agent, store: CountingStore) -> None:
+    """Eight calls into a thread that none of them has seen: one thread, sixteen messages."""
+    await asyncio.gather(*(agent.generate(f"Hi {i}", **HERE) for i in range(8)))
+    assert sorted(text for role, text in await stored(store) if role == "user") == [f"Hi {i}" for i in range(8)]
+    assert len(await stored(store)) == 16
+
+
+def test_blocking_calls_need_no_event_loop() -> None:
+    """The same agent from a plain script."""
+    store = CountingStore()
+    agent = Agent("a", model=ScriptedModel(), memory=Memory(store))
+    assert agent.generate_sync("One", **HERE).text == "Hello, Ada."
+    assert agent.sync.generate("Two", **HERE).text == "Hello, Ada."
+    assert agent.chat(**HERE).sync.generate("Three").text == "Hello, Ada."
+    assert "".join(agent.stream_sync("Four", **HERE)) == "Hello, Ada."
+    assert [m.content["content"] for m in store.sync.memory.list_messages("t1") if m.role == "user"] == ["One", "Two", "Three", "Four"]
+
+
+def test_a_blocking_stream_left_early_saves_the_part_produced() -> None:
+    """As in async code; drain() waits for the save."""
+    store = CountingStore()
+    agent = Agent("a", model=ScriptedModel("One two three four"), memory=Memory(store))
+    pieces = agent.stream_sync("Count", **HERE)
+    assert next(pieces) == "One"
+    pieces.close()  # type: ignore[attr-defined]
+    agent.sync.drain()
+    user, answer = store.sync.memory.list_messages("t1")
+    assert user.content["content"] == "Count"
+    assert answer.content["content"].startswith("One")
+
+
+async def test_a_blocking_call_inside_a_loop_says_what_to_do(agent: Agent) -> None:
+    """No deadlock."""
+    with pytest.raises(ConfigurationError, match="await"):
+        agent.generate_sync("Hi")
