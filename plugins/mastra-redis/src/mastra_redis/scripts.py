@@ -1,0 +1,206 @@
+"""The two Lua scripts: READ answers a list of reads, WRITE checks and writes a list of steps, all or nothing.
+
+They know no field and no key: a plan (ARGV[1], JSON) names keys by their number in KEYS and texts by their number in ARGV. Texts to store
+are written as they come: cjson would turn `[]` into `{}` and 0.30000000000000004 into 0.3, so it only ever reads.
+
+A script is not undone when it fails in the middle, so everything that can fail is tried before the first write: conditions, and the type of
+every key (ZCARD on each sorted set).
+"""
+
+from __future__ import annotations
+
+READ = """
+local plan = cjson.decode(ARGV[1])
+
+local function text(number) return string.format('%.0f', number) end
+
+-- A record's millisecond and the scores it spans. Beyond 2^53 a score is only near milliseconds * 1000.
+local function block(score)
+  if math.abs(score) < 9007199254740992 then
+    local ms = math.floor(score / 1000)
+    return ms, ms * 1000, ms * 1000 + 999
+  end
+  local ms = math.floor(score / 1000 + 0.5)
+  return ms, ms * 1000 - 500, ms * 1000 + 499
+end
+
+-- Bytes, hence code points: Lua's own < follows the server's locale.
+local function earlier(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function listed(key, o, low, high, ...)
+  if o.down then return redis.call('ZREVRANGEBYSCORE', key, high, low, 'WITHSCORES', ...) end
+  return redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', ...)
+end
+
+-- How many of the cursor's own millisecond lie at or before the cursor.
+local function passed(key, o)
+  if not o.after then return 0 end
+  local _, low, high = block(tonumber(o.after))
+  local count = 0
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, text(low), text(high))) do
+    local beyond = earlier(o.cursor, member)
+    if o.down then beyond = earlier(member, o.cursor) end
+    if not beyond then count = count + 1 end
+  end
+  return count
+end
+
+-- The members of a page in the order (millisecond, id): the page is taken from whole milliseconds and sorted within each.
+local function members(key, o)
+  local skip = o.skip + passed(key, o)
+  local first = listed(key, o, o.low, o.high, 'LIMIT', skip, 1)
+  if #first == 0 then return {} end
+  local low, high = o.low, o.high
+  local _, from, to = block(tonumber(first[2]))
+  local before
+  if o.down then before = redis.call('ZCOUNT', key, '(' .. text(to), high); high = text(to)
+  else before = redis.call('ZCOUNT', key, low, '(' .. text(from)); low = text(from) end
+  if o.limit then
+    local last = listed(key, o, o.low, o.high, 'LIMIT', skip + o.limit - 1, 1)
+    if #last > 0 then
+      local _, start, finish = block(tonumber(last[2]))
+      if o.down then low = text(start) else high = text(finish) end
+    end
+  end
+  local rows, found, tied = {}, listed(key, o, low, high), false
+  for i = 1, #found, 2 do
+    local ms = block(tonumber(found[i + 1]))
+    rows[#rows + 1] = {ms, found[i]}
+    if #rows > 1 and rows[#rows - 1][1] == ms then tied = true end
+  end
+  if tied then
+    table.sort(rows, function(a, b)
+      if o.down then a, b = b, a end
+      if a[1] ~= b[1] then return a[1] < b[1] end
+      return earlier(a[2], b[2])
+    end)
+  end
+  local out, within = {}, skip - before
+  local stop = #rows
+  if o.limit then stop = math.min(stop, within + o.limit) end
+  for i = within + 1, stop do out[#out + 1] = rows[i][2] end
+  return out
+end
+
+local function bodies(o, ids)
+  local keys, out = {}, {}
+  for i, id in ipairs(ids) do
+    if o.alias then
+      local place = redis.call('GET', o.alias .. id)
+      keys[i] = o.head .. (place or '') .. o.neck .. id
+    else
+      keys[i] = o.head .. id
+    end
+  end
+  -- unpack is limited by Lua's stack.
+  for i = 1, #keys, 1000 do
+    for _, body in ipairs(redis.call('MGET', unpack(keys, i, math.min(i + 999, #keys)))) do out[#out + 1] = body end
+  end
+  return out
+end
+
+local answers = {}
+for i, o in ipairs(plan) do
+  if o.op == 'get' then
+    local place = o.alias and redis.call('GET', o.alias .. o.member)
+    if not o.alias then answers[i] = {redis.call('GET', KEYS[o.key]), false}
+    elseif place then answers[i] = {redis.call('GET', o.head .. place .. o.neck .. o.member), place}
+    else answers[i] = {false, false} end
+  elseif o.op == 'count' then answers[i] = redis.call('ZCOUNT', KEYS[o.key], o.low, o.high)
+  else
+    local ids = members(KEYS[o.key], o)
+    if o.op == 'ids' then answers[i] = ids else answers[i] = {ids, bodies(o, ids)} end
+  end
+end
+return answers
+"""
+
+WRITE = """
+local plan = cjson.decode(ARGV[1])
+local found, places, met, spliced, raised, all = {}, {}, {}, {}, {}, true
+
+-- The text with a top-level string replaced, or nil where that cannot be done safely by looking at the text.
+local function with(whole, name, old, new)
+  local piece = '"' .. name .. '":"' .. old .. '"'
+  local from, to = string.find(whole, piece, 1, true)
+  if not from then return nil end
+  local changed = string.sub(whole, 1, from - 1) .. '"' .. name .. '":"' .. new .. '"' .. string.sub(whole, to + 1)
+  -- The piece may have been found inside another field.
+  if cjson.decode(changed)[name] ~= new then return nil end
+  return changed
+end
+
+-- Whether the record of step i may be touched: there and as demanded, or not there and that is fine.
+local function touchable(i, s, whole)
+  if not whole then return s.absent ~= 'refuse' end
+  local fine, object = pcall(cjson.decode, whole)
+  if not fine or type(object) ~= 'table' then return false end
+  for _, pair in ipairs(s.equal) do if object[pair[1]] ~= pair[2] then return false end end
+  local entries = {}
+  for _, r in ipairs(s.raise) do
+    local old = object[r.name]
+    if type(old) ~= 'string' or not string.match(old, '^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$') then return false end
+    if old < r.text then
+      whole = with(whole, r.name, old, r.text)
+      if not whole then return false end
+      spliced[i] = whole
+      for _, index in ipairs(r.indexes) do
+        local value = ''
+        if index.by then value = object[index.by] end
+        if type(value) ~= 'string' then return false end
+        local key = index.before .. value .. index.after
+        redis.call('ZCARD', key)
+        entries[#entries + 1] = {key, index.score, s.member}
+      end
+    end
+  end
+  raised[i] = entries
+  return true
+end
+
+for i, s in ipairs(plan) do
+  local key, place = KEYS[s.key], s.place or false
+  if s.alias then
+    local at = redis.call('GET', KEYS[s.alias])
+    if at then
+      if at ~= place then key = s.head .. at .. s.neck .. s.member end
+      place = at
+    end
+  end
+  local whole = false
+  if key then whole = redis.call('GET', key) end
+  found[i], places[i], spliced[i] = whole, place, false
+  if s.expect == 'new' then met[i] = not whole
+  elseif s.expect == 'same' then met[i] = whole == ARGV[s.raw]
+  elseif s.expect == 'touch' then met[i] = touchable(i, s, whole)
+  else met[i] = false end
+  all = all and met[i]
+  for _, z in ipairs(s.add) do redis.call('ZCARD', KEYS[z[1]]) end
+  for _, z in ipairs(s.remove) do redis.call('ZCARD', KEYS[z[1]]) end
+end
+if not all then
+  for i = 1, #plan do met[i] = met[i] and 1 or 0 end
+  return {0, met, found, places}
+end
+
+for i, s in ipairs(plan) do
+  if s.expect == 'touch' and found[i] then
+    if spliced[i] then redis.call('SET', KEYS[s.key], spliced[i]) end
+    for _, z in ipairs(raised[i]) do redis.call('ZADD', z[1], z[2], z[3]) end
+  else
+    for _, z in ipairs(s.remove) do redis.call('ZREM', KEYS[z[1]], z[2]) end
+    for _, key in ipairs(s.delete) do redis.call('DEL', KEYS[key]) end
+    for _, z in ipairs(s.add) do redis.call('ZADD', KEYS[z[1]], z[2], z[3]) end
+    if s.text then redis.call('SET', KEYS[s.key], ARGV[s.text]) end
+    if s.settle then redis.call('SET', KEYS[s.settle], s.place) end
+  end
+  if not s.answer then found[i] = false elseif spliced[i] then found[i] = spliced[i] end
+end
+return {1, found}
+"""

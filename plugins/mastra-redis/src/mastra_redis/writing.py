@@ -1,0 +1,276 @@
+"""Changes as steps of the WRITE script: what each expects to find, and what it writes if every step of the batch finds it.
+
+A step is first made without knowing what is stored: a record to create expects nothing there, a touch (raise a time, check texts) is done
+by the script itself, anything else asks. What a refused script found is decoded, the change computed by the port's own `updated` and
+`matches`, and the step made again, now expecting exactly that text: compare-and-set. Knows keys and values; must not know the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from mastra_core import clock
+from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save, updated
+from mastra_core.storage.records.kind import Kind
+from mastra_core.storage.records.query import Is, Where, matches, place
+from mastra_redis import wire
+from mastra_redis.keys import Entry, Keyspace, member_of
+from mastra_redis.reading import Found
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One record of a WRITE plan.
+
+    Attributes:
+        kind: the record's kind.
+        member: its key as one text.
+        place: what the record's key carries besides, as it will be after the step.
+        slot: equal for steps that one script can do.
+        expect: "new", "same" as *raw*, "touch" if *equal* holds, or "ask".
+        text: what to store.
+        delete: other keys to delete.
+        add, remove: entries of sorted sets, those in other slots too.
+        settle: whether the alias is to name *place*; one in another slot has been claimed already.
+        forget: whether the alias is to go.
+        equal, raise_to, absent: of a touch, as WRITE takes them.
+        answered: whether the script is asked for the text afterwards.
+        answer: the answer to the change, where it is known beforehand.
+        leaves: on a cluster: the record that has to go from another slot once this one is written.
+    """
+
+    kind: Kind[Any]
+    member: str
+    place: str
+    slot: str
+    expect: str
+    raw: str | bytes | None = None
+    text: str | bytes | None = None
+    delete: tuple[str, ...] = ()
+    add: tuple[Entry, ...] = ()
+    remove: tuple[Entry, ...] = ()
+    settle: bool = False
+    forget: bool = False
+    equal: tuple[tuple[str, str], ...] = ()
+    raise_to: tuple[dict[str, Any], ...] = ()
+    absent: str | None = None
+    answered: bool = False
+    answer: Any = None
+    leaves: Found | None = None
+
+
+@attrs.frozen
+class Writer:
+    """Turns changes into steps over one key space."""
+
+    keys: Keyspace
+
+    def first(self, change: Change, *, place: str = "") -> Step:
+        """The step that is tried before anything is known of what is stored; *place* is where a record that is not saved whole lies."""
+        kind, member = change.kind, member_of(change.key)
+        touch = self._touch(change, member)
+        if touch is not None:
+            return touch
+        if isinstance(change, Save):
+            place = self.keys.place_of(kind, change.record)
+            entries = self.entries(kind, change.record)
+            if change.absent == "create" and all(entry.local for entry in entries):
+                new = wire.written(kind, change.record)
+                return self._step(
+                    kind, member, place=place, expect="new", text=new.text, add=tuple(entries), settle=True,
+                    answer=wire.as_read(kind, change.key, new) if change.answer else None,
+                )  # fmt: skip
+        return self._step(kind, member, place=place, expect="ask")
+
+    def after(self, index: int, change: Change, found: Found | None) -> Step:
+        """The step of *change* on exactly what was *found*.
+
+        Raises:
+            Refused: a condition of the change does not hold.
+        """
+        kind, member = change.kind, member_of(change.key)
+        stored = None if found is None else found.stored.record
+        if stored is not None and not matches(stored, change.when):
+            raise Refused(index, change, stored)
+        if isinstance(change, Delete | Check) and stored is None:
+            if isinstance(change, Check):
+                raise Refused(index, change, None)
+            return self.unchanged(kind, member, found)
+        if found is not None and isinstance(change, Delete):
+            return self._removal(kind, member, found, answer=stored if change.answer else None)
+        if isinstance(change, Check):
+            return self.unchanged(kind, member, found)
+        if isinstance(change, Patch) and stored is None:
+            if change.missing == "refuse":
+                raise Refused(index, change, None)
+            return self.unchanged(kind, member, None)
+        assert isinstance(change, Save | Patch)
+        if isinstance(change, Save) and (change.absent if stored is None else change.present) == "refuse":
+            raise Refused(index, change, stored)
+        record = updated(change, stored) if stored is not None else change.record  # type: ignore[union-attr]  # a Patch met None above
+        return self._replacement(kind, change, record, found)
+
+    def unchanged(self, kind: Kind[Any], member: str, found: Found | None) -> Step:
+        """A step that writes nothing and fails if the record is no longer as *found*."""
+        place = "" if found is None else found.place
+        return self._step(kind, member, place=place, **_expected(found))
+
+    def entries(self, kind: Kind[Any], record: Any) -> list[Entry]:
+        """The entries of *record* in the sorted sets that are kept; a record that does not belong to a path is not on it."""
+        entries = []
+        for path in self.keys.kept_paths(kind):
+            values = [getattr(record, name) for name in path.by]
+            if all(value is not None for value in values) and matches(record, path.only):
+                entries.append(
+                    Entry(
+                        key=self.keys.index(kind, path, values), milliseconds=clock.to_milliseconds(place(kind, path, record)[0]),
+                        member=member_of(kind.key_of(record)), local=self.keys.is_local(kind, path),
+                    )
+                )  # fmt: skip
+        return entries
+
+    def record_key(self, step: Step) -> str:
+        """The key of the step's record."""
+        return self.keys.record(step.kind, step.member, place=step.place)
+
+    def _step(self, kind: Kind[Any], member: str, *, place: str, settle: bool = False, **rest: Any) -> Step:
+        settled = settle and bool(self.keys.layout(kind).alias)
+        return Step(kind=kind, member=member, place=place, slot=self.keys.slot(kind, member, place=place), settle=settled, **rest)
+
+    def _removal(self, kind: Kind[Any], member: str, found: Found, *, answer: Any) -> Step:
+        return self._step(
+            kind, member, place=found.place, **_expected(found), delete=(self.keys.record(kind, member, place=found.place),),
+            remove=tuple(self.entries(kind, found.stored.record)), forget=bool(self.keys.layout(kind).alias), answer=answer,
+        )  # fmt: skip
+
+    def _replacement(self, kind: Kind[Any], change: Save[Any] | Patch[Any], record: Any, found: Found | None) -> Step:
+        new = wire.written(kind, record, over=None if found is None else found.stored)
+        member, place = member_of(change.key), self.keys.place_of(kind, record)
+        now, before = self.entries(kind, record), [] if found is None else self.entries(kind, found.stored.record)
+        gone = [entry for entry in before if entry.key not in {kept.key for kept in now}]
+        moved = found is not None and found.place != place
+        apart = moved and self.keys.cluster
+        old_key = (self.keys.record(kind, member, place=found.place),) if found is not None and moved and not apart else ()
+        if apart:
+            gone = []
+        return self._step(
+            kind, member, place=place, **_expected(None if apart else found), text=new.text, delete=old_key,
+            add=tuple(entry for entry in now if apart or entry not in before), remove=tuple(gone), settle=found is None or moved,
+            answer=wire.as_read(kind, change.key, new) if change.answer else None, leaves=found if apart else None,
+        )  # fmt: skip
+
+    def _touch(self, change: Change, member: str) -> Step | None:
+        """The step of a change that raises times and compares texts, or None if it does more."""
+        kind = change.kind
+        equal = _texts(kind, change.when)
+        if equal is None or self.keys.layout(kind).place or not _only_raises(change):
+            return None
+        assert not isinstance(change, Delete)
+        raise_to = {} if isinstance(change, Check) else change.raise_to
+        ordered = [path for path in self.keys.kept_paths(kind) if path.order in raise_to]
+        if any(path.only or len(path.by) > 1 or not self.keys.is_local(kind, path) for path in ordered):
+            return None
+        step = self._step(
+            kind, member, place="", expect="touch", equal=equal, absent="refuse",
+            answered=not isinstance(change, Check) and change.answer,
+            raise_to=tuple(self._raised(kind, name, least) for name, least in raise_to.items()),
+        )  # fmt: skip
+        if isinstance(change, Patch) and change.missing == "skip":
+            return attrs.evolve(step, absent="skip")
+        if isinstance(change, Save) and change.absent == "create":
+            return self._creating(step, change)
+        return step
+
+    def _creating(self, step: Step, change: Save[Any]) -> Step:
+        """*step*, also creating the record, if its entries lie in its own slot; else the script says that there is none."""
+        entries = self.entries(change.kind, change.record)
+        if not all(entry.local for entry in entries):
+            return step
+        new = wire.written(change.kind, change.record)
+        return attrs.evolve(
+            step,
+            absent="create",
+            text=new.text,
+            add=tuple(entries),
+            answer=wire.as_read(change.kind, change.key, new) if change.answer else None,
+        )
+
+    def _raised(self, kind: Kind[Any], name: str, least: datetime) -> dict[str, Any]:
+        indexes = []
+        for path in self.keys.kept_paths(kind):
+            if path.order == name:
+                before, after = self.keys.around_value(kind, path)
+                by = kind.by_name[path.by[0]].stored if path.by else None
+                indexes.append(
+                    {"before": before, "after": after, "score": str(clock.to_milliseconds(least) * 1000)} | ({"by": by} if by else {})
+                )
+        return {"name": kind.by_name[name].stored, "text": clock.to_text(least), "indexes": indexes}
+
+
+def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | bytes]]:
+    """KEYS and ARGV of the WRITE script for *steps*."""
+    names: dict[str, int] = {}
+    texts: list[str | bytes] = []
+
+    def key(name: str) -> int:
+        return names.setdefault(name, len(names) + 1)
+
+    def text(value: str | bytes | None) -> int | None:
+        if value is None:
+            return None
+        texts.append(value)
+        return len(texts) + 1
+
+    told = []
+    for step in steps:
+        layout = keys.layout(step.kind)
+        alias = keys.alias(step.kind, step.member) if layout.alias and not keys.cluster else None
+        deleted = [key(name) for name in (*step.delete, *((alias,) if alias and step.forget else ()))]
+        told.append(
+            {
+                "key": key(keys.record(step.kind, step.member, place=step.place)), "member": step.member, "place": step.place,
+                "alias": key(alias) if alias else None, "head": layout.head, "neck": layout.neck, "expect": step.expect,
+                "raw": text(step.raw), "text": text(step.text), "delete": deleted,
+                "add": [[key(e.key), e.score, e.member] for e in step.add if e.local],
+                "remove": [[key(e.key), e.member] for e in step.remove if e.local],
+                "settle": key(alias) if alias and step.settle else None,
+                "equal": step.equal, "raise": step.raise_to, "absent": step.absent, "answer": step.answered,
+            }
+        )  # fmt: skip
+    return list(names), [wire.plan_text(told), *texts]
+
+
+def _expected(found: Found | None) -> dict[str, Any]:
+    return {"expect": "new"} if found is None else {"expect": "same", "raw": found.stored.text}
+
+
+def _only_raises(change: Change) -> bool:
+    match change:
+        case Save():
+            return change.only == () and change.present == "update"
+        case Patch():
+            return not change.put and not change.merge
+        case Check():
+            return True
+        case _:
+            return False
+
+
+def _texts(kind: Kind[Any], where: Where) -> tuple[tuple[str, str], ...] | None:
+    """*where* as stored names and texts, or None if it asks for more than equal texts of the record itself."""
+    pairs = []
+    for condition in where:
+        field = kind.by_name[condition.field[0]]
+        if (
+            not isinstance(condition, Is)
+            or len(condition.field) > 1
+            or field.type not in {"id", "text"}
+            or not isinstance(condition.value, str)
+        ):
+            return None
+        pairs.append((field.stored, condition.value))
+    return tuple(pairs)

@@ -1,0 +1,108 @@
+"""The kit's contract on one node and on a cluster of three."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+
+from mastra_core.testing import EngineContract, MemoryContract
+from mastra_redis.engine import RedisEngine
+from mastra_redis.store import RedisStore, connected
+
+RECORDS = {"mastra_threads": "mastra_threads:id:", "mastra_resources": "mastra_resources:"}
+"""Written out once more: what `@mastra/redis` calls its keys is not for our own code to say."""
+
+
+class TestRedisEngine(EngineContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_url):
+        self.url = redis_url
+
+    @asynccontextmanager
+    async def open_engine(self):
+        async with Redis.from_url(self.url) as client:
+            await client.flushdb()
+        yield RedisEngine(lambda: connected(self.url))
+
+    async def peek(self, engine, kind, key):
+        async with Redis.from_url(self.url) as client:
+            if kind.name == "mastra_messages":
+                thread = await client.get(f"msg-idx:{key[0]}")
+                name = b"mastra_messages:threadId:" + (thread or b"") + b":id:" + key[0].encode()
+            else:
+                name = RECORDS[kind.name] + key[0]
+            return document(await client.get(name))
+
+    async def poke(self, engine, kind, stored):
+        stored = dict(stored)
+        async with Redis.from_url(self.url) as client:
+            if kind.name == "mastra_messages":
+                name = f"mastra_messages:threadId:{stored['threadId']}:id:{stored['id']}"
+                await client.set(f"msg-idx:{stored['id']}", stored["threadId"])
+                await client.set(name, json.dumps(stored | {"_index": 3}))
+                return True
+            await client.set(RECORDS[kind.name] + stored["id"], json.dumps(stored))
+        return True
+
+
+class TestRedisClusterEngine(EngineContract):
+    left_out_paths: ClassVar = {"mastra_messages.by_resource": "every message would cost a command in another slot"}
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_cluster_url):
+        self.url = redis_cluster_url
+
+    @asynccontextmanager
+    async def open_engine(self):
+        async with RedisCluster.from_url(self.url) as client:
+            await client.flushall(target_nodes=RedisCluster.PRIMARIES)
+        yield RedisEngine(lambda: connected(self.url.replace("redis://", "redis+cluster://")))
+
+    async def peek(self, engine, kind, key):
+        async with RedisCluster.from_url(self.url) as client:
+            if kind.name == "mastra_messages":
+                thread = await client.get(f"msg-idx:{key[0]}")
+                return document(thread and await client.get(f"mastra_messages:threadId:{tag(thread.decode())}:id:{key[0]}"))
+            return document(await client.get(RECORDS[kind.name] + tag(key[0])))
+
+    async def poke(self, engine, kind, stored):
+        async with RedisCluster.from_url(self.url) as client:
+            if kind.name == "mastra_messages":
+                await client.set(f"msg-idx:{stored['id']}", stored["threadId"])
+                await client.set(f"mastra_messages:threadId:{tag(stored['threadId'])}:id:{stored['id']}", json.dumps(dict(stored)))
+                return True
+            await client.set(RECORDS[kind.name] + tag(stored["id"]), json.dumps(dict(stored)))
+        return True
+
+
+class TestRedisMemory(MemoryContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_url):
+        self.url = redis_url
+
+    @asynccontextmanager
+    async def open_store(self):
+        yield RedisStore(connection_string=self.url)
+
+
+class TestRedisClusterMemory(MemoryContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_cluster_url):
+        self.url = redis_cluster_url.replace("redis://", "redis+cluster://")
+
+    @asynccontextmanager
+    async def open_store(self):
+        yield RedisStore(connection_string=self.url)
+
+
+def document(text):
+    return None if text is None else json.loads(text)
+
+
+def tag(text):
+    return "{" + text.replace("%", "%25").replace("{", "%7B").replace("}", "%7D") + "}"
