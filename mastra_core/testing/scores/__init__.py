@@ -1,0 +1,3 @@
+"""The contract of the scores domain."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The contract of the workflows domain."""
+
+from __future__ import annotations
