@@ -46,7 +46,7 @@ def read_input(given: Input, *, now: datetime) -> tuple[Message, ...]:
     if all(message.role == "system" for message in messages):
         msg = f"input: there is no message to answer in {len(messages)} given; pass {_WAYS}"
         raise InvalidInputError(msg)
-    ids = [message.id for message in messages]
+    ids = [message.id for message in messages if message.id]
     if len(set(ids)) < len(ids):
         msg = f"input: two messages have the id {next(i for i in ids if ids.count(i) > 1)!r}; give each its own, or none"
         raise InvalidInputError(msg)
@@ -129,7 +129,7 @@ def _said(text: str, *, role: str, at: str, now: datetime) -> Message:
     if not text and role != "assistant":
         msg = f"{at}: the text is empty; there is nothing to answer"
         raise InvalidInputError(msg)
-    return Message(id=clock.new_id(), thread_id="", role=role, content=text_content(text, at=now))
+    return Message(id="", thread_id="", role=role, content=text_content(text, at=now))
 
 
 def _check_role(role: object, *, at: str) -> None:

@@ -78,6 +78,8 @@ class Run:
             self._past = _Past(memory, where=call.where, options=memory.options.under(call.options), early=call.save != "end")
             self._new = tuple(_placed(message, call.where) for message in self._new)
             self._past.check(self._new)
+        else:
+            self._new = tuple(_named(message) for message in self._new)
 
     async def read(self) -> ModelRequest:
         """Read what is remembered, and say what the model is asked; with save="input_first" the input is written too.
@@ -127,8 +129,8 @@ class Run:
         metadata = {"modelId": self.model.model_id, "provider": self.model.provider}
         marked = metadata | {INTERRUPTED: True} if reply.finish_reason == INTERRUPTED else metadata
         where = None if self._past is None else self._past.where
-        answer = Message(id=clock.new_id(), thread_id="", role="assistant", content=text_content(reply.text, at=began, metadata=marked))
-        return (answer if where is None else _placed(answer, where),)
+        answer = Message(id="", thread_id="", role="assistant", content=text_content(reply.text, at=began, metadata=marked))
+        return (_named(answer) if where is None else _placed(answer, where),)
 
 
 class _Past:
@@ -179,4 +181,10 @@ def _placed(message: Message, where: Remembered) -> Message:
     if message.thread_id not in {"", where.thread_id}:
         msg = f"input: Message {message.id!r} is of thread {message.thread_id!r}, but the run is of thread {where.thread_id!r}"
         raise InvalidInputError(msg)
-    return attrs.evolve(message, thread_id=where.thread_id, resource_id=message.resource_id or where.resource_id)
+    named = _named(message, within=where.thread_id)
+    return attrs.evolve(named, thread_id=where.thread_id, resource_id=message.resource_id or where.resource_id)
+
+
+def _named(message: Message, *, within: str | None = None) -> Message:
+    """*message* with an id; a new one tells the place of its thread."""
+    return message if message.id else attrs.evolve(message, id=clock.new_id(within=within))

@@ -6,12 +6,13 @@ Knows messages and the clock; must not know any store.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
 
 from mastra_core import clock
+from mastra_core.errors import InvalidInputError
 from mastra_core.storage.domains.old_messages import readable
 from mastra_core.storage.records.checks import check_time, cut
 from mastra_core.storage.records.kinds import Message
@@ -30,10 +31,16 @@ class Dating:
         """*messages*, those without created_at one millisecond apart in list order, later than all seen, never before the clock.
 
         Raises:
-            InvalidInputError: a date is naive.
+            InvalidInputError: a date is naive, or a content is no object with parts.
         """
         dated = []
         for message in messages:
+            if not isinstance(message.content, Mapping) or not isinstance(message.content.get("parts"), list | tuple):
+                msg = (
+                    f"message {message.id!r}: content must be an object such as "
+                    f'{{"format": 2, "parts": [{{"type": "text", "text": "…"}}]}}, found {message.content!r:.60}'
+                )
+                raise InvalidInputError(msg)
             if message.created_at is None:
                 newest = self._newest.get(message.thread_id)
                 now = clock.now()

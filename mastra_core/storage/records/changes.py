@@ -21,7 +21,7 @@ class Save(Generic[R]):
 
     Attributes:
         only: which fields an existing record takes over; None is all but the kind's `keep`, () leaves it alone.
-        raise_to: fields of an existing record that become at least this instant, and never go back.
+        raise_to: fields of an existing record that become the later of the stored instant and this one, whatever the record says.
         when: must hold of an existing record, else the batch is refused.
         absent: what to do when there is none: create it, or refuse.
         present: what to do when there is one: update it, or refuse.
@@ -50,7 +50,7 @@ class Patch(Generic[R]):
     Attributes:
         put: new values.
         merge: JSON objects laid over the stored ones, one level deep; a stored null counts as {}.
-        raise_to: fields that become at least this instant, and never go back.
+        raise_to: fields that become the later of the stored instant and this one, whatever *put* says.
         when: must hold, else the batch is refused: compare-and-set.
         missing: what to do when there is no such record: refuse, or skip this change (the answer is None).
         answer: False when the caller does not need the record as it is afterwards.
@@ -94,7 +94,7 @@ class Refused(Exception):
     Domains turn it into an error that users know; it never leaves the storage layer.
 
     Attributes:
-        index: which change of the batch.
+        index: which change of the batch; one of them, if several were refused.
         change: that change.
         found: the stored record it met, or None.
     """
@@ -115,6 +115,7 @@ def updated(change: Save[R] | Patch[R], stored: R) -> R:
         record = attrs.evolve(change.record, **{name: getattr(stored, name) for name in change.kind.keep})  # type: ignore[misc]
     else:
         record = attrs.evolve(stored, **{name: getattr(change.record, name) for name in change.only})  # type: ignore[misc]
-    raised = {name: least for name, least in change.raise_to.items() if getattr(record, name) is None or getattr(record, name) < least}
+    held = {name: getattr(stored, name) for name in change.raise_to}
+    raised = {name: least if held[name] is None else max(held[name], least) for name, least in change.raise_to.items()}
     result: R = attrs.evolve(record, **raised) if raised else record
     return result

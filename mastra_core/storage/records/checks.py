@@ -6,7 +6,7 @@ Knows kinds, reads and changes; must not know any database.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +60,19 @@ def check_time(value: object, *, at: str) -> datetime:
     return value
 
 
+def check_stored_time(value: object, *, at: str) -> datetime:
+    """*value*, if it is an instant of whole milliseconds, as every backend can store and compare it.
+
+    Raises:
+        InvalidInputError: it is no datetime, a naive one, or finer than a millisecond.
+    """
+    instant = check_time(value, at=at)
+    if instant.microsecond % 1000:
+        msg = f"{at}: {value!r} has microseconds; a stored time has whole milliseconds. Use mastra_core.clock.now() or round it."
+        raise InvalidInputError(msg)
+    return instant
+
+
 def check_field(kind: Kind[Any], field: Field, value: object) -> None:
     """Refuse a value that *field* cannot hold. JSON is checked where it is encoded."""
     at = f"{kind.name}.{field.name}"
@@ -70,9 +83,7 @@ def check_field(kind: Kind[Any], field: Field, value: object) -> None:
     elif field.type == "id":
         check_id(value, at=at)
     elif field.type == "time":
-        if check_time(value, at=at).microsecond % 1000:
-            msg = f"{at}: {value!r} has microseconds; a stored time has whole milliseconds. Use mastra_core.clock.now() or round it."
-            raise InvalidInputError(msg)
+        check_stored_time(value, at=at)
     elif field.type == "text":
         if not isinstance(value, str):
             msg = f"{at}: must be a string, found {value!r} ({type(value).__name__})"
@@ -91,13 +102,18 @@ def check_change(change: Change) -> None:
     kind = change.kind
     match change:
         case Save():
+            if change.absent == change.present == "refuse":
+                msg = f"{kind.name}: a Save that may neither create nor update changes nothing; use Check to see whether a record is there"
+                raise InvalidInputError(msg)
             for field in kind.fields:
                 check_field(kind, field, getattr(change.record, field.name))
+            _check_names(kind, change.only or (), kept=kind.key)
             _check_values(kind, change.raise_to)
         case Patch():
             _check_key(kind, change.key)
             _check_values(kind, change.put)
             _check_values(kind, change.raise_to)
+            _check_names(kind, change.merge, kept=kind.key)
             for name, value in change.merge.items():
                 if kind.by_name[name].type != "json" or not isinstance(value, Mapping):
                     msg = f"{kind.name}.{name}: a merge takes a JSON object, found {value!r}"
@@ -122,6 +138,8 @@ def check_read(read: Read[Any]) -> None:
             _check_listing(read)
             if isinstance(read, Query):
                 _check_whole(read.offset, at="offset")
+                if read.after is not None and read.after.order is not None:
+                    check_stored_time(read.after.order, at=f"{read.kind.name}: after")
                 if read.limit is not None:
                     _check_whole(read.limit, at="limit", least=1)
                 if must := [name for name in read.omit if not read.kind.by_name[name].optional]:
@@ -161,7 +179,15 @@ def _check_key(kind: Kind[Any], key: tuple[str, ...]) -> None:
         check_id(value, at=f"{kind.name}.{name}")
 
 
+def _check_names(kind: Kind[Any], names: Iterable[str], *, kept: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in kind.by_name or name in kept:
+            msg = f"{kind.name}: cannot change {name!r}; what can be changed is {[field for field in kind.by_name if field not in kept]}"
+            raise InvalidInputError(msg)
+
+
 def _check_values(kind: Kind[Any], values: Mapping[str, Any]) -> None:
+    _check_names(kind, values, kept=kind.key)
     for name, value in values.items():
         check_field(kind, kind.by_name[name], value)
 
@@ -190,7 +216,7 @@ def _check_operand(at: str, condition: Condition) -> None:
         case Between(low=low, high=high):
             for end in (low, high):
                 if end is not None:
-                    check_time(end, at=at)
+                    check_stored_time(end, at=at)
 
 
 def _check_scalar(at: str, value: object) -> None:

@@ -70,6 +70,10 @@ class Dialect(Protocol):
         """The later of the time in *held* and a parameter; the parameter if *held* is null. Holds one `{}`."""
         ...
 
+    def encoded_twice(self, kind: Kind[Any], field: Field) -> bool:
+        """Whether JSON that is not to be unwrapped lies in this column as TypeScript keeps it there: as a string of JSON text."""
+        ...
+
     def merged(self, column: str) -> str:
         """The JSON object in *column* with that of a parameter laid over it, one level deep. Holds one `{}`."""
         ...

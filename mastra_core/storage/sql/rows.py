@@ -99,7 +99,7 @@ class Codec(Generic[R]):
 def _codec(dialect: Dialect, kind: Kind[Any]) -> Codec[Any]:
     writers = tuple(_Writer(field.name, conversion(dialect, kind, field), len(dialect.columns(field))) for field in kind.fields)
     readers = tuple(
-        _Reader(field, _reading(dialect, field), field.absent, field.optional or field.absent is not None) for field in kind.fields
+        _Reader(field, _reading(dialect, kind, field), field.absent, field.optional or field.absent is not None) for field in kind.fields
     )
     places = tuple(index for index, field in enumerate(kind.fields) if field.name in kind.key)
     return Codec(kind, writers, readers, places)
@@ -115,6 +115,8 @@ def conversion(dialect: Dialect, kind: Kind[Any], field: Field) -> Convert | Non
     """How a value of *field* becomes what the driver takes; None where it is taken as it is."""
     if field.type == "time":
         return dialect.time_parameter
+    if field.type == "json" and dialect.encoded_twice(kind, field):
+        return partial(_dump_twice, at=f"{kind.name}.{field.name}")
     if field.type in {"json", "json_text"}:
         return partial(dump_json, at=f"{kind.name}.{field.name}", any_unicode=field.type == "json_text")
     return None
@@ -130,12 +132,32 @@ def parameter(dialect: Dialect, kind: Kind[Any], field: Field, value: Any) -> An
     return value if value is None or convert is None else convert(value)
 
 
-def _reading(dialect: Dialect, field: Field) -> Convert | None:
+def _reading(dialect: Dialect, kind: Kind[Any], field: Field) -> Convert | None:
+    if field.type == "json" and not field.unwrap:
+        return _json_of_json if dialect.encoded_twice(kind, field) else _plain_json
     return {"time": dialect.time_value, "json": _json, "json_text": _json_text, "bool": _bool, "float": _float}.get(field.type)
 
 
 def _json(held: Any) -> Any:
     return unwrapped(decode_json(_text(held)))
+
+
+def _plain_json(held: Any) -> Any:
+    return decode_json(_text(held))
+
+
+def _json_of_json(held: Any) -> Any:
+    value = decode_json(_text(held))
+    try:
+        return decode_json(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _dump_twice(value: Any, *, at: str) -> str:
+    """Strings twice, so that they are not taken for other JSON; the rest once, which TypeScript reads too (contract §3.3)."""
+    text = dump_json(value, at=at)
+    return dump_json(text, at=at) if isinstance(value, str) else text
 
 
 def _json_text(held: Any) -> Any:

@@ -16,11 +16,20 @@ from mastra_core.storage.sql.dialect import Dialect
 
 @attrs.frozen
 class Index:
-    """An index: its name, its table and its columns as SQL text."""
+    """An index: its name, its table and its columns as SQL text.
+
+    Attributes:
+        where: of which rows it is; "" for all.
+        unique: whether no two rows may agree in the columns.
+        using: the method, where it is not the database's default.
+    """
 
     name: str
     kind: Kind[Any]
     columns: str
+    where: str = ""
+    unique: bool = False
+    using: str = ""
 
 
 def create_table(dialect: Dialect, kind: Kind[Any]) -> str:
@@ -32,13 +41,16 @@ def create_table(dialect: Dialect, kind: Kind[Any]) -> str:
             must = "" if field.optional or column is not dialect.columns(field)[0] else " NOT NULL"
             lines.append(f'"{column.name}" {column.declared}{must}{" PRIMARY KEY" if field.name == single else ""}')
     if single is None:
-        lines.append(f"UNIQUE ({', '.join(kind.by_name[name].column for name in kind.key)})")
+        keys = ", ".join(f'"{kind.by_name[name].column}"' for name in kind.key)
+        lines.append(f"UNIQUE ({keys})")
     return f"CREATE TABLE IF NOT EXISTS {dialect.table(kind)} ({', '.join(lines)})"
 
 
 def create_index(dialect: Dialect, index: Index) -> str:
     """The statement that makes an index if it is not there."""
-    return f'CREATE INDEX IF NOT EXISTS "{index.name}" ON {dialect.table(index.kind)} ({index.columns})'
+    table, unique = dialect.table(index.kind), "UNIQUE " if index.unique else ""
+    using, where = f" USING {index.using}" if index.using else "", f" WHERE {index.where}" if index.where else ""
+    return f'CREATE {unique}INDEX IF NOT EXISTS "{index.name}" ON {table}{using} ({index.columns}){where}'
 
 
 def missing(dialect: Dialect, kinds: Iterable[Kind[Any]], indexes: Iterable[Index], *, found: Iterable[tuple[str, str]]) -> list[str]:

@@ -163,18 +163,17 @@ def _insert_text(dialect: Dialect, shape: _SaveShape, rows: int) -> str:
         for column in dialect.columns(field)
     ]
     for name in shape.raised:
-        source = "excluded" if name in taken else "r"
-        sets += _raises(dialect, kind.by_name[name], source)
+        sets += _raises(dialect, kind.by_name[name])
     first = _quoted(kind.by_name[kind.key[0]].column)
     sets = sets or [f"{first} = excluded.{first}"]
     met = f" WHERE {filled(dialect, shape.conditions)}" if shape.conditions else ""
     return f"{head} ON CONFLICT ({keys}) DO UPDATE SET {', '.join(sets)}{met}{tail}"
 
 
-def _raises(dialect: Dialect, field: Field, source: str) -> list[str]:
+def _raises(dialect: Dialect, field: Field) -> list[str]:
     """Every column of a time becomes the later one; the comparison is made on the column that is read."""
     columns = dialect.columns(field)
-    later = dialect.raised(f"{source}.{_quoted(columns[0].name)}").replace("{}", dialect.parameter)
+    later = dialect.raised(f"r.{_quoted(columns[0].name)}").replace("{}", dialect.parameter)
     return [f"{_quoted(column.name)} = {column.bind.replace('{}', later)}" for column in columns]
 
 
@@ -205,13 +204,13 @@ def _single(dialect: Dialect, index: int, change: Change) -> Step:
 def _updates(change: Change) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, datetime]]:
     """What a change puts, merges and raises; a Save that refuses to create is an update too."""
     if isinstance(change, Patch):
-        return change.put, change.merge, change.raise_to
+        put = {name: value for name, value in change.put.items() if name not in change.raise_to}
+        return put, change.merge, change.raise_to
     if not isinstance(change, Save):
         return {}, {}, {}
     kind = change.kind
     taken = [name for name in _every(kind) if name not in {*kind.key, *kind.keep}] if change.only is None else change.only
-    put = {name: getattr(change.record, name) for name in taken}
-    return put, {}, {name: max(put.pop(name), least) if name in put else least for name, least in change.raise_to.items()}
+    return {name: getattr(change.record, name) for name in taken if name not in change.raise_to}, {}, change.raise_to
 
 
 @lru_cache(maxsize=1024)
@@ -232,7 +231,7 @@ def _single_text(dialect: Dialect, shape: _SingleShape) -> str:
         column = _quoted(dialect.columns(kind.by_name[name])[0].name)
         sets.append(f"{column} = " + dialect.merged(f"r.{column}").replace("{}", dialect.parameter))
     for name in shape.raised:
-        sets += _raises(dialect, kind.by_name[name], "r")
+        sets += _raises(dialect, kind.by_name[name])
     first = _quoted(kind.by_name[kind.key[0]].column)
     return f"UPDATE {table} AS r SET {', '.join(sets) or f'{first} = r.{first}'} WHERE {met} RETURNING {returning}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,8 @@ from mastra_core import (
 )
 from mastra_core.agent.model import ModelReply, ModelRequest
 from mastra_core.clock import now, to_milliseconds
-from mastra_core.storage.records.kinds import THREADS, Message, Thread
+from mastra_core.storage.records.changes import Save
+from mastra_core.storage.records.kinds import MESSAGES, THREADS, Message, Thread
 from mastra_core.storage.records.wire import dump_json, to_document
 from tests.unit.agent.models import USAGE, CountingStore, ScriptedModel, broken, stored
 
@@ -250,11 +251,12 @@ async def test_history_of_other_kinds_is_passed_over(agent: Agent, store: Counti
         ("assistant", {"format": 2, "parts": [{"type": "reasoning", "reasoning": "hm", "details": []}, tool]}),
         ("assistant", {"format": 2, "parts": [{"type": "text", "text": "It is"}, None, tool, {"type": "step-start"}, {"type": "text", "text": "sunny"}]}),
         ("user", {"format": 2, "parts": [], "content": "mirror"}),
-        ("user", "plain old text"),
     ]  # fmt: skip
     await store.memory.save_messages(
         [Message(id=str(i), thread_id="t1", resource_id="u1", role=role, content=content) for i, (role, content) in enumerate(contents)]
     )
+    old = Message(id="old", thread_id="t1", resource_id="u1", content="plain old text", created_at=now() + timedelta(seconds=1))
+    await store.memory.records.apply(Save(MESSAGES, old))
     await agent.generate("Now?", **HERE)
     assert model.prompt()[1:] == [("assistant", "It is\nsunny"), ("user", "mirror"), ("user", "plain old text"), ("user", "Now?")]
 
