@@ -16,7 +16,7 @@ from typing import Any, Self
 from mastra_core.agent.agent import Agent
 from mastra_core.errors import AgentNotFoundError, ConfigurationError, MastraWarning
 from mastra_core.memory.memory import Memory, as_store
-from mastra_core.memory.options import did_you_mean
+from mastra_core.names import did_you_mean
 from mastra_core.storage.store import Store
 from mastra_core.sync import blocking, facade
 

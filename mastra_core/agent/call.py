@@ -11,7 +11,9 @@ from typing import Literal, TypedDict
 import attrs
 
 from mastra_core.errors import ConfigurationError
-from mastra_core.memory.options import MemoryOptions, MemoryOptionsDict, did_you_mean, refuse_unknown
+from mastra_core.memory.options import MemoryOptions, MemoryOptionsDict
+from mastra_core.names import did_you_mean
+from mastra_core.storage.options import refuse_unknown
 from mastra_core.storage.records.kind import Json
 
 Saving = Literal["end", "input_first", "step"]

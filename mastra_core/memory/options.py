@@ -5,14 +5,13 @@ Knows names and values of options. Must not know stores, agents or models.
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
 import attrs
 
 from mastra_core.errors import ConfigurationError
+from mastra_core.storage.options import refuse_unknown
 
 
 class MemoryOptionsDict(TypedDict, total=False):
@@ -82,23 +81,3 @@ class MemoryOptions:
 
 OPTIONS = tuple(MemoryOptionsDict.__annotations__)
 """The names of all options, in the order of their documentation."""
-
-
-def refuse_unknown(given: Mapping[Any, object], *, known: Collection[str], at: str) -> None:
-    """Refuse the first name that is not *known*.
-
-    Raises:
-        ConfigurationError: it names the snake-case or the nearest name, and all there are.
-    """
-    for name in given:
-        if name not in known:
-            msg = f"{at}: there is no option {name!r}; the options are {list(known)}{did_you_mean(name, known)}"
-            raise ConfigurationError(msg)
-
-
-def did_you_mean(name: object, known: Collection[str]) -> str:
-    """The end of a message: the name that *name* is in camelCase, or nearly is; "" when there is none such."""
-    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(name)).lower()
-    by_lower = {other.lower(): other for other in known}
-    near = difflib.get_close_matches(snake, by_lower, n=1)
-    return f". Did you mean {by_lower[near[0]]!r}?" if near else ""

@@ -1,29 +1,27 @@
-"""How stores take their options: exactly one way to connect, and no option passed over in silence.
+"""How options are taken: none passed over in silence, and exactly one way to connect to a store.
 
 Knows names alone; must not know any backend.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from mastra_core.errors import ConfigurationError
+from mastra_core.names import did_you_mean
 
 
-def refuse_unknown(options: Mapping[str, object], *, known: Collection[str], of: str) -> None:
-    """Refuse options that *of* does not have.
+def refuse_unknown(given: Mapping[Any, object], *, known: Collection[str], at: str) -> None:
+    """Refuse the first name that is not *known*.
 
     Raises:
-        ConfigurationError: there is one; the message names the snake-case or the nearest name.
+        ConfigurationError: it names the snake-case or the nearest name, and all there are.
     """
-    for name in options:
-        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
-        near = [snake] if snake in known else difflib.get_close_matches(snake, known, n=1)
-        mend = f". Did you mean {near[0]!r}?" if near else ""
-        msg = f"{of} has no option {name!r}; its options are {sorted(known)}{mend}"
-        raise ConfigurationError(msg)
+    for name in given:
+        if name not in known:
+            msg = f"{at}: there is no option {name!r}; the options are {list(known)}{did_you_mean(name, known)}"
+            raise ConfigurationError(msg)
 
 
 def one_way(ways: Mapping[str, object], *, of: str, example: str) -> str:

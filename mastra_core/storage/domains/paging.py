@@ -5,14 +5,13 @@ Knows no kind and no engine.
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, Literal, TypedDict, TypeVar
 
 import attrs
 
 from mastra_core.errors import InvalidInputError
+from mastra_core.names import did_you_mean
 
 T = TypeVar("T")
 
@@ -117,7 +116,7 @@ def check_order(order_by: object, *, fields: tuple[str, ...], default: Direction
     given = check_options(order_by, known=("field", "direction"), at="order_by")
     field, direction = given.get("field", fields[0]), given.get("direction", default)
     if field not in fields:
-        msg = f"order_by: cannot order by {field!r}; choose from {list(fields)}{_nearest(field, fields)}"
+        msg = f"order_by: cannot order by {field!r}; choose from {list(fields)}{did_you_mean(field, fields)}"
         raise InvalidInputError(msg)
     if direction not in {"ASC", "DESC"}:
         msg = f"order_by: the direction is 'ASC' or 'DESC', found {direction!r}"
@@ -136,12 +135,6 @@ def check_options(given: object, *, known: Collection[str], at: str) -> Mapping[
         raise InvalidInputError(msg)
     for name in given:
         if name not in known:
-            msg = f"{at}: unknown key {name!r}; the keys are {list(known)}{_nearest(name, known)}"
+            msg = f"{at}: unknown key {name!r}; the keys are {list(known)}{did_you_mean(name, known)}"
             raise InvalidInputError(msg)
     return given
-
-
-def _nearest(name: object, known: Collection[str]) -> str:
-    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(name)).lower()
-    near = [snake] if snake in known else difflib.get_close_matches(snake, known, n=1)
-    return f". Did you mean {near[0]!r}?" if near else ""

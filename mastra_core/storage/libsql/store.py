@@ -33,10 +33,10 @@ class LibSQLStore(Store):
         config: Mapping[str, str] | None = None,
         **unknown: Never,
     ) -> None:
-        refuse_unknown(unknown, known=("id", "url", "config"), of="LibSQLStore")
+        refuse_unknown(unknown, known=("id", "url", "config"), at="LibSQLStore")
         way = one_way({"url": url, "config": config}, of="LibSQLStore", example="LibSQLStore(url='file:./mastra.db')")
         if way == "config":
-            refuse_unknown(config or {}, known=("url",), of="LibSQLStore(config=…)")
+            refuse_unknown(config or {}, known=("url",), at="LibSQLStore(config=…)")
             url = (config or {}).get("url")
         super().__init__(LibSQLEngine(Place.of_url(url or "")), id=id, product="libsql")
 
