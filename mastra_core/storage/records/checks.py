@@ -6,8 +6,8 @@ Knows kinds, reads and changes; must not know any database.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from mastra_core import clock
@@ -97,6 +97,22 @@ def check_field(kind: Kind[Any], field: Field, value: object) -> None:
         raise InvalidInputError(msg)
 
 
+def _plain(value: object) -> bool:
+    return type(value) is str and value.isascii() and "\0" not in value
+
+
+_FINE: Mapping[str, Callable[[Any], bool]] = {
+    "id": lambda value: _plain(value) and 0 < len(value) <= MAX_ID_CHARACTERS,
+    "text": _plain,
+    "time": lambda value: type(value) is datetime and value.tzinfo is UTC and value.microsecond % 1000 == 0,
+    "json": lambda value: value is not None,
+    "json_text": lambda value: value is not None,
+    "bool": lambda value: type(value) is bool,
+    "float": lambda value: type(value) is float and value - value == 0,
+}
+"""What most values are; they need no look for what could be wrong with them, which costs a turn a tenth of its time."""
+
+
 def check_change(change: Change) -> None:
     """Refuse a change that not every backend could write."""
     kind = change.kind
@@ -106,7 +122,9 @@ def check_change(change: Change) -> None:
                 msg = f"{kind.name}: a Save that may neither create nor update changes nothing; use Check to see whether a record is there"
                 raise InvalidInputError(msg)
             for field in kind.fields:
-                check_field(kind, field, getattr(change.record, field.name))
+                value = getattr(change.record, field.name)
+                if not _FINE[field.type](value):
+                    check_field(kind, field, value)
             _check_names(kind, change.only or (), kept=kind.key)
             _check_values(kind, change.raise_to)
         case Patch():
