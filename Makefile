@@ -56,7 +56,7 @@ test: setup servers check  ## everything: the checks, the long tests, the built 
 	$(PYTEST) -m packaging
 
 bench:  ## print the figures of benchmarks/
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file; done
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(PY) $$file; done
 
 dist:  ## build the wheel and the sdist of every distribution into dist/
 	@set -e; for dir in $(DISTS); do $(PY) -m build --no-isolation --outdir dist $$dir; done

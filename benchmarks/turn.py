@@ -164,15 +164,18 @@ async def main() -> None:
     options.add_argument("--rounds", type=int, default=400)
     options.add_argument("--folder", default=None, help="where the files lie; a folder in memory leaves out the disk")
     options.add_argument("--json", action="store_true")
+    options.add_argument("--at-most", type=float, default=None, help="end with an error when a ratio is above this")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         rows = [row for count in given.messages for row in await measure(Path(folder), count, given.rounds)]
         rows += [await together(Path(folder), savers, 2000 // savers) for savers in (1, 32)]
     if given.json:
         json.dump(rows, sys.stdout, indent=1)
-        return
-    for row in rows:
+    for row in [] if given.json else rows:
         print("  ".join(f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()))
+    over = [row for row in rows if given.at_most is not None and row.get("ratio", 0.0) > given.at_most]  # type: ignore[operator]
+    if over:
+        sys.exit(f"above {given.at_most} times the same statements by hand: {over}")
 
 
 if __name__ == "__main__":
