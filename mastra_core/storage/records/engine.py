@@ -124,8 +124,12 @@ class RecordEngine(Protocol):
 
         All of it or nothing when *atomic*; otherwise each change whole, in any order.
 
+        A batch that writes along a path with an owner (a thread's messages) should change the owner too, as domains do: an engine whose
+        lists lag may keep there what was written last.
+
         Raises:
             Refused: a condition did not hold; nothing of an atomic batch was written.
+            ConflictError: other writers won at every try, or the database cannot tell two keys apart; nothing was written.
         """
         ...
 
@@ -141,7 +145,10 @@ class RecordEngine(Protocol):
         ...
 
     async def purge(self, query: Query[Any], *, limit: int) -> int:
-        """Delete at most *limit* records of *query* and say how many went; repeatable, and 0 means that none is left."""
+        """Delete at most *limit* records of *query* and say how many went; repeatable, and 0 means that none is left.
+
+        The owner of the path may be gone already; what was written last goes all the same.
+        """
         ...
 
     def scan(self, kind: Kind[R], *, after: str | None) -> AsyncIterator[tuple[str, R]]:

@@ -1,0 +1,117 @@
+"""What an error of boto3 means to a user, each with its own mend. Must not know records or requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+
+from mastra_core.errors import InvalidInputError, StorageUnavailableError
+from mastra_core.storage.records.engine import Fault
+
+DRIVER_ERRORS: tuple[type[BaseException], ...] = (BotoCoreError, ClientError)
+
+CONFLICT_CODE = "TransactionConflict"
+REFUSAL_CODE = "ConditionalCheckFailed"
+THROTTLING_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "ThrottlingException",
+    }
+)
+_FAILING = frozenset({"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"})
+_CREDENTIALS = frozenset(
+    {"UnrecognizedClientException", "InvalidSignatureException", "InvalidAccessKeyId", "MissingAuthenticationTokenException"}
+)
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+
+
+def code_of(error: BaseException) -> str:
+    """The service's code of an error, or ""."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def reasons_of(error: BaseException) -> list[dict[str, Any]]:
+    """Why each item of a cancelled transaction was not written, in order; empty for any other error."""
+    if not isinstance(error, ClientError) or code_of(error) != "TransactionCanceledException":
+        return []
+    reasons = error.response.get("CancellationReasons", [])
+    return [dict(reason) for reason in reasons]
+
+
+def fault_of(error: BaseException, *, table: str, region: str) -> Fault | None:
+    """The meaning of one of DRIVER_ERRORS; None for what only a mistake of ours can cause.
+
+    Args:
+        error: what boto3 raised.
+        table: the table's name.
+        region: the region, for messages.
+    """
+    where = f"DynamoDB table {table!r} in {region}"
+    local = _local_fault(error, where)
+    if local is not None or not isinstance(error, ClientError):
+        return local or Fault(error=StorageUnavailableError, message=f"{where} did not answer: {_words(error)}.")
+    code, operation = code_of(error), error.operation_name
+    codes = {code, *(str(reason.get("Code")) for reason in reasons_of(error))}
+    if codes & THROTTLING_CODES:
+        mend = "raise the table's capacity, or switch it to on-demand"
+        return Fault(error=StorageUnavailableError, message=f"{where} throttles {operation}; {mend}.", retry=True)
+    if code in _FAILING:
+        # boto3 has tried three times; a fourth time of a write would carry a new token, and could write twice.
+        retry = operation not in {"TransactWriteItems", "DeleteItem"}
+        return Fault(error=StorageUnavailableError, message=f"{where} failed at {operation} ({code}); try again.", retry=retry)
+    if code == "ValidationException" and "size" in str(error):
+        return Fault(error=InvalidInputError, message=f"{where} refused an item as too large: {_words(error)}. Save less in one record.")
+    known = _mend(code, operation=operation, table=table)
+    return None if known is None else Fault(error=StorageUnavailableError, message=f"{where}: {known}")
+
+
+def _mend(code: str, *, operation: str, table: str) -> str | None:
+    if code == "ResourceNotFoundException":
+        return (
+            "there is no such table. Correct table_name or region, or create it: keys pk and sk, global secondary index gsi1 with "
+            "gsi1pk and gsi1sk, all of them strings, projection ALL."
+        )
+    if code == "AccessDeniedException":
+        return (
+            f"no permission for {operation}; allow dynamodb:{operation} on table/{table} and table/{table}/index/* "
+            "in the IAM policy of these credentials."
+        )
+    if code in _EXPIRED:
+        return "the session token of the credentials has expired; get a new one, for example with `aws sso login`."
+    if code in _CREDENTIALS:
+        return f"the credentials were not accepted ({code}); check the access key, the secret and the region."
+    return None
+
+
+def _local_fault(error: BaseException, where: str) -> Fault | None:
+    message = None
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        message = (
+            "no complete AWS credentials were found; pass credentials=…, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a role."
+        )
+    elif isinstance(error, NoRegionError):
+        message = "no AWS region is set; pass region=… or set AWS_REGION."
+    elif isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+        # Nothing was sent.
+        return Fault(
+            error=StorageUnavailableError,
+            message=f"{where} could not be reached: {_words(error)}. Check endpoint, region and network.",
+            retry=True,
+        )
+    return None if message is None else Fault(error=StorageUnavailableError, message=f"{where}: {message}")
+
+
+def _words(error: BaseException) -> str:
+    return str(error).rstrip(".")

@@ -1,0 +1,195 @@
+"""What the port trial promises of DynamoDB: requests and capacity of a turn, whatever the length of the thread."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mastra_core import clock
+from mastra_core.storage.domains.memory import MemoryDomain
+from mastra_core.storage.records.changes import Save
+from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
+from mastra_dynamodb import keys, wire
+from mastra_dynamodb.store import DynamoDBStore
+from tests.servers.counting import TcpProxy, counting_requests
+from tests.servers.dynamodb import connect
+
+START = clock.from_text("2024-01-01T00:00:00.000Z")
+THREAD = Thread(id="t", resource_id="u", created_at=START, updated_at=START)
+PARALLEL = 8
+
+
+@pytest.fixture
+def client(dynamodb_endpoint: str) -> Iterator[Any]:
+    """A client of the test's own, which asks for what each request costs."""
+    client = connect(dynamodb_endpoint)
+    asking = {"Query", "BatchGetItem"}
+
+    def ask(params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+        return {**params, "ReturnConsumedCapacity": "TOTAL"} if model.name in asking else params
+
+    client.meta.events.register("provide-client-params.dynamodb", ask)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def memory(client: Any, dynamodb_table: str) -> AsyncIterator[MemoryDomain]:
+    """The memory domain of a store with a thread and a resource."""
+    async with DynamoDBStore(table_name=dynamodb_table, client=client) as store:
+        await store.memory.save_thread(THREAD)
+        await store.records.apply(Save(RESOURCES, Resource(id="u", working_memory="x" * 300, created_at=START, updated_at=START)))
+        yield store.memory
+
+
+def content(size: int) -> dict[str, Any]:
+    """A message of *size* characters of text, which TypeScript's format holds twice."""
+    return {"format": 2, "parts": [{"type": "text", "text": "x" * size}], "content": "x" * size}
+
+
+def load(client: Any, table: str, count: int, *, text: int = 50, tied: int = 1) -> None:
+    """A thread of *count* messages as TypeScript writes them, *tied* in each millisecond, by BatchWriteItem."""
+
+    def item(index: int) -> dict[str, Any]:
+        message = Message(
+            id=f"m{index:06d}",
+            thread_id="t",
+            resource_id="u",
+            created_at=START + timedelta(milliseconds=index // tied),
+            content=content(text),
+        )
+        fields = wire.fields_of(MESSAGES, message)
+        return {**fields, **wire.frame_of(MESSAGES, fields), **wire.key_item(keys.item_key(MESSAGES, (message.id,)))}
+
+    def put(start: int) -> None:
+        requests = [{"PutRequest": {"Item": item(index)}} for index in range(start, min(count, start + 25))]
+        while requests:
+            requests = client.batch_write_item(RequestItems={table: requests})["UnprocessedItems"].get(table, [])
+
+    with ThreadPoolExecutor(PARALLEL) as workers:
+        list(workers.map(put, range(0, count, 25)))
+
+
+async def write_turn(memory: MemoryDomain, number: int, *, text: int = 50) -> None:
+    """A question and its answer."""
+    messages = [Message(id=f"{number:032d}-{role}", thread_id="t", role=role, content=content(text)) for role in ("usr", "ast")]
+    assert len(await memory.save_turn(thread=THREAD, messages=messages, existed=True)) == 2
+
+
+async def check_turn(memory: MemoryDomain, client: Any, table: str, count: int) -> None:
+    """Two requests of at most 4 RCU to read a turn, one to write it; the same for every length."""
+    load(client, table, count)
+    await memory.read_turn("t", resource_id="u", last=10, with_resource=True)
+    await write_turn(memory, 0)
+    with counting_requests(client) as reading:
+        turn = await memory.read_turn("t", resource_id="u", last=10, with_resource=True)
+    assert (len(turn.messages), turn.thread is not None, turn.resource is not None) == (10, True, True)
+    assert sorted(reading.operations) == ["BatchGetItem", "Query"]
+    assert reading.units == 3.0, reading.capacity
+    with counting_requests(client) as writing:
+        await write_turn(memory, 1)
+    assert writing.operations == ["TransactWriteItems"]
+    assert write_units(client, table, 1) == 9
+
+
+def write_units(client: Any, table: str, number: int) -> int:
+    """What AWS charges for the turn: twice for a transaction and once for the index, in whole kilobytes of each item.
+
+    DynamoDB Local's own figures for transactions are wrong, hence the formula.
+    """
+    places = [keys.item_key(MESSAGES, (f"{number:032d}-{role}",)) for role in ("usr", "ast")] + [keys.item_key(THREADS, ("t",))]
+    return 3 * sum(math.ceil(wire.size_of(stored(client, table, place)) / 1024) for place in places)
+
+
+def stored(client: Any, table: str, place: tuple[str, str]) -> Any:
+    """The item itself."""
+    return client.get_item(TableName=table, Key=wire.key_item(place), ConsistentRead=True)["Item"]
+
+
+@pytest.mark.parametrize("count", [10, 1000])
+async def test_a_turn_is_two_parallel_requests_to_read_and_one_to_write(
+    memory: MemoryDomain, client: Any, dynamodb_table: str, count: int
+) -> None:
+    """Issue: "the trial engines meet their rows" (DynamoDB)."""
+    await check_turn(memory, client, dynamodb_table, count)
+
+
+@pytest.mark.scale
+async def test_a_turn_of_a_thread_of_100_000_messages_costs_the_same(memory: MemoryDomain, client: Any, dynamodb_table: str) -> None:
+    """Issue: "the trial engines meet their rows" (DynamoDB)."""
+    await check_turn(memory, client, dynamodb_table, 100_000)
+
+
+async def test_a_turn_of_700_characters_costs_15_units_to_write(memory: MemoryDomain, client: Any, dynamodb_table: str) -> None:
+    """Messages of 0.7 kB of text, held twice, are items of 2 kB; the thread stays below 1 kB with the marks of three turns on it."""
+    for number in range(3):
+        await write_turn(memory, number, text=700)
+    assert write_units(client, dynamodb_table, 2) == 15
+    assert wire.size_of(stored(client, dynamodb_table, keys.item_key(THREADS, ("t",)))) < 1024
+
+
+@pytest.mark.parametrize("item_bytes, with_resource, most", [(1600, False, 3.5), (1450, True, 4.0), (1600, True, 4.5)])
+async def test_a_turn_is_read_within_its_capacity(
+    memory: MemoryDomain, client: Any, dynamodb_table: str, item_bytes: int, with_resource: bool, most: float
+) -> None:
+    """At most 4 RCU for items of 1.6 kB; with working memory up to 1.45 kB, and half a unit more above: the index reads one item further.
+
+    That one tells whether the tenth message shares its millisecond with others.
+    """
+    load(client, dynamodb_table, 1, text=0)
+    frame = wire.size_of(stored(client, dynamodb_table, keys.item_key(MESSAGES, ("m000000",))))
+    load(client, dynamodb_table, 100, text=(item_bytes - frame) // 2)
+    with counting_requests(client) as reading:
+        turn = await memory.read_turn("t", resource_id="u", last=10, with_resource=with_resource)
+    assert len(turn.messages) == 10
+    assert len(reading.operations) == 2
+    assert reading.units == most, reading.capacity
+
+
+async def test_the_two_requests_of_a_read_go_in_parallel(
+    memory: MemoryDomain, client: Any, dynamodb_table: str, dynamodb_endpoint: str
+) -> None:
+    """A turn's read takes the time of one request."""
+    load(client, dynamodb_table, 100)
+    with TcpProxy.before(dynamodb_endpoint, hold_seconds=0.2) as proxy:
+        slow = connect(proxy.url)
+        async with DynamoDBStore(table_name=dynamodb_table, client=slow) as store:
+            await store.memory.read_turn("t", resource_id="u", last=10)
+            with proxy.counting() as counted:
+                await store.memory.read_turn("t", resource_id="u", last=10)
+            assert (counted.round_trips, counted.waits) == (2, 1)
+        slow.close()
+
+
+async def test_a_tie_at_the_end_of_a_page_is_read_on(memory: MemoryDomain, client: Any, dynamodb_table: str) -> None:
+    """Of messages of one millisecond the last N are those with the highest ids, though the index keeps no order among them;
+    such a read is one request more.
+    """
+    load(client, dynamodb_table, 30, tied=3)
+    with counting_requests(client) as reading:
+        turn = await memory.read_turn("t", resource_id="u", last=10)
+    assert sorted(reading.operations) == ["BatchGetItem", "Query", "Query"]
+    assert [message.id for message in turn.messages] == [f"m{index:06d}" for index in range(20, 30)]
+
+
+async def test_a_written_message_has_the_attributes_that_typescript_writes(memory: MemoryDomain, client: Any, dynamodb_table: str) -> None:
+    """The TypeScript package finds and reads the message: keys, index keys, discriminators and JSON text (contract §3.7)."""
+    at = clock.from_text("2025-01-02T03:04:05.678Z")
+    body = {"format": 2, "parts": [{"type": "text", "text": "hi"}]}
+    thread = Thread(id="Thread-ABC", resource_id="User-X", created_at=at, updated_at=at)
+    await memory.save_turn(thread=thread, messages=[Message(id="Msg-1", thread_id="Thread-ABC", type="text", content=body, created_at=at)])
+    item = stored(client, dynamodb_table, ("$mastra#entity_message#id_msg-1", "$message_1#entity_message"))
+    own = {name: value["S"] for name, value in item.items() if name not in {"updatedAt", "~"}}
+    assert own == {
+        "entity": "message", "createdAt": "2025-01-02T03:04:05.678Z", "id": "Msg-1", "threadId": "Thread-ABC", "role": "user", "type": "text",
+        "content": json.dumps(body, separators=(",", ":")), "resourceId": "User-X", "__edb_e__": "message", "__edb_v__": "1",
+        "pk": "$mastra#entity_message#id_msg-1", "sk": "$message_1#entity_message",
+        "gsi1pk": "$mastra#entity_message#threadid_thread-abc", "gsi1sk": "$message_1#createdat_2025-01-02t03:04:05.678z",
+    }  # fmt: skip
+    assert clock.is_stored_form(item["updatedAt"]["S"])
