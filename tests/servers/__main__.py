@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import dynamodb
+from . import dynamodb, typescript
 from .process import MissingServerError, ServerStartError
 from .shared import KINDS, availability, keep, running
 
@@ -21,6 +21,9 @@ def install() -> int:
     )
     fetched = dynamodb.install()
     print("  fetched, sha512 as pinned" if fetched else "  already there")
+    names = ", ".join(f"{name} {version}" for name, version in typescript.PACKAGES.items())
+    print(f"the TypeScript packages {names} into {typescript.INSTALLED.relative_to(dynamodb.CACHE.parent)}", flush=True)
+    print("  fetched" if typescript.install() else "  already there")
     return status()
 
 

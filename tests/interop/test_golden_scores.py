@@ -1,0 +1,72 @@
+"""Scores that the real TypeScript packages wrote are read as they read them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mastra_core import clock
+from mastra_core.storage.domains.paging import Page
+from mastra_core.storage.domains.scores import ScoresDomain
+from mastra_core.storage.libsql.store import LibSQLStore
+from mastra_core.storage.records.score_kinds import SCORES, Score
+from mastra_core.storage.records.wire import to_document
+
+GOLDEN = Path(__file__).parent / "golden" / "libsql"
+
+
+@pytest.fixture(scope="session")
+def said() -> Mapping[str, Any]:
+    """What the TypeScript API answered to each call, by the name of the call."""
+    return json.loads((GOLDEN / "readback.json").read_text())["results"]
+
+
+@pytest.fixture
+async def scores(tmp_path: Path) -> AsyncIterator[ScoresDomain]:
+    """The scores domain over a copy of the golden database."""
+    shutil.copy(GOLDEN / "golden.db", tmp_path / "golden.db")
+    async with LibSQLStore(url=f"file:{tmp_path}/golden.db") as store:
+        yield store.scores
+
+
+def score(record: Score | None) -> dict[str, Any]:
+    """A score as TypeScript shows it: what is undefined is left out."""
+    assert record is not None
+    assert clock.to_text(record.created_at) == to_document(SCORES, record)["createdAt"]
+    return to_document(SCORES, record)
+
+
+def listed(page: Page[Score]) -> dict[str, Any]:
+    """A page of scores as TypeScript shows it."""
+    pagination = {"total": page.total, "page": page.page, "perPage": page.per_page, "hasMore": page.has_more}
+    return {"scores": [score(record) for record in page], "pagination": pagination}
+
+
+async def test_scores_read_back_as_typescript_reads_them(scores: ScoresDomain, said: Mapping[str, Any]) -> None:
+    """Issue: "the whole of `golden/libsql/` reads back equal to `readback.json`" (scores)."""
+    manual = "manual-scorer"
+    assert listed(await scores.list_scores_by_scorer_id(manual, per_page=50)) == said["scores.byScorer.manual"]
+    assert listed(await scores.list_scores_by_scorer_id("answer-length", per_page=50)) == said["scores.byScorer.live"]
+    assert listed(await scores.list_scores_by_scorer_id(manual, source="TEST", per_page=50)) == said["scores.byScorer.source"]
+    assert listed(await scores.list_scores_by_run_id("score-run-1", per_page=50)) == said["scores.byRun"]
+    assert listed(await scores.list_scores_by_entity_id("plain-agent", entity_type="AGENT", per_page=50)) == said["scores.byEntity"]
+    span = await scores.list_scores_by_span("0" * 31 + "1", span_id="0" * 15 + "1", per_page=50)
+    assert listed(span) == said["scores.bySpan"]
+    assert score(await scores.get_score_by_id(said["scores.byId"]["id"])) == said["scores.byId"]
+
+
+async def test_a_score_of_typescript_is_replaced_and_the_others_stay(scores: ScoresDomain, said: Mapping[str, Any]) -> None:
+    """A Python scorer judges again what TypeScript judged, under the same id."""
+    first, *others = said["scores.byScorer.manual"]["scores"]
+    old = await scores.get_score_by_id(first["id"])
+    assert old is not None
+    given = {name: getattr(old, name) for name in SCORES.by_name if name not in {"created_at", "updated_at"}}
+    again = await scores.save_score({**given, "score": 0.9})  # type: ignore[typeddict-item]  # the fields are a score's
+    assert score(again) == {**first, "score": 0.9, "updatedAt": clock.to_text(again.updated_at)}
+    page = await scores.list_scores_by_scorer_id("manual-scorer", per_page=50)
+    assert [score(record) for record in page] == [score(again), *others]

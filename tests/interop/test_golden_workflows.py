@@ -1,0 +1,78 @@
+"""Runs of workflows that the real TypeScript packages wrote are read as they read them, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mastra_core import clock
+from mastra_core.storage.domains.paging import Page
+from mastra_core.storage.domains.workflows import WorkflowsDomain
+from mastra_core.storage.libsql.store import LibSQLStore
+from mastra_core.storage.records.run_kinds import WorkflowRun
+
+GOLDEN = Path(__file__).parent / "golden" / "libsql"
+RUNS = ("run-suspended", "run-completed", "run-resumed")
+
+
+@pytest.fixture(scope="session")
+def said() -> Mapping[str, Any]:
+    """What the TypeScript API answered to each call, by the name of the call."""
+    return json.loads((GOLDEN / "readback.json").read_text())["results"]
+
+
+@pytest.fixture
+async def workflows(tmp_path: Path) -> AsyncIterator[WorkflowsDomain]:
+    """The workflows domain over a copy of the golden database."""
+    shutil.copy(GOLDEN / "golden.db", tmp_path / "golden.db")
+    async with LibSQLStore(url=f"file:{tmp_path}/golden.db") as store:
+        yield store.workflows
+
+
+def run(record: WorkflowRun | None) -> dict[str, Any]:
+    """A run as TypeScript shows it."""
+    assert record is not None
+    return {
+        "workflowName": record.workflow_name, "runId": record.run_id, "snapshot": record.snapshot, "resourceId": record.resource_id,
+        "createdAt": clock.to_text(record.created_at), "updatedAt": clock.to_text(record.updated_at),
+    }  # fmt: skip
+
+
+def runs(page: Page[WorkflowRun]) -> dict[str, Any]:
+    """A page of runs as TypeScript shows it."""
+    return {"runs": [run(record) for record in page], "total": page.total}
+
+
+async def test_runs_read_back_as_typescript_reads_them(workflows: WorkflowsDomain, said: Mapping[str, Any]) -> None:
+    """Issue: "the whole of `golden/libsql/` reads back equal to `readback.json`" (workflows)."""
+    for name in RUNS:
+        assert run(await workflows.get_workflow_run_by_id(name, workflow_name="orderWorkflow")) == said[f"workflows.run.{name}"]
+        assert run(await workflows.get_workflow_run_by_id(name)) == said[f"workflows.run.{name}"]
+        assert await workflows.load_workflow_snapshot("orderWorkflow", run_id=name) == said[f"workflows.snapshot.{name}"]
+    named = {"workflow_name": "orderWorkflow"}
+    assert runs(await workflows.list_workflow_runs()) == said["workflows.list.all"]
+    assert runs(await workflows.list_workflow_runs(**named)) == said["workflows.list.orderWorkflow"]
+    assert runs(await workflows.list_workflow_runs(**named, status="suspended")) == said["workflows.list.suspended"]
+    assert runs(await workflows.list_workflow_runs(**named, resource_id="user-a")) == said["workflows.list.resource=user-a"]
+    assert runs(await workflows.list_workflow_runs(**named, per_page=1, page=1)) == said["workflows.list.page"]
+
+
+async def test_a_run_that_typescript_suspended_is_resumed(workflows: WorkflowsDomain, said: Mapping[str, Any]) -> None:
+    """A Python process goes on with a run that a TypeScript process began; nothing else of it changes."""
+    before = said["workflows.snapshot.run-suspended"]
+    at = {"run_id": "run-suspended"}
+    assert await workflows.update_workflow_state("orderWorkflow", **at, opts={"status": "running"}, expected_status="success") is None
+    claimed = await workflows.update_workflow_state("orderWorkflow", **at, opts={"status": "running"}, expected_status="suspended")
+    assert claimed == {**before, "status": "running"}
+    result = {**before["context"]["approve"], "status": "success", "output": {"approved": True}}
+    context = await workflows.update_workflow_results("orderWorkflow", **at, step_id="approve", result=result)
+    assert context == {**before["context"], "approve": result}
+    stored = await workflows.load_workflow_snapshot("orderWorkflow", run_id="run-suspended")
+    assert stored == {**before, "status": "running", "context": context, "requestContext": {}}
+    for name in RUNS[1:]:
+        assert await workflows.load_workflow_snapshot("orderWorkflow", run_id=name) == said[f"workflows.snapshot.{name}"]
