@@ -6,6 +6,8 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from mastra_core.storage.composite import CompositeStore
+    from mastra_core.storage.composite import CompositeStore as MastraCompositeStore
     from mastra_core.storage.domains.memory import MemoryDomain
     from mastra_core.storage.domains.paging import Page
     from mastra_core.storage.libsql.store import LibSQLStore
@@ -16,9 +18,11 @@ if typing.TYPE_CHECKING:
     from mastra_core.storage.store import Store
 
 __all__ = [
+    "CompositeStore",
     "DefaultStorage",
     "InMemoryStore",
     "LibSQLStore",
+    "MastraCompositeStore",
     "MemoryDomain",
     "Message",
     "Page",
@@ -29,6 +33,8 @@ __all__ = [
 ]
 
 _PLACES = {
+    "CompositeStore": ("mastra_core.storage.composite", "CompositeStore"),
+    "MastraCompositeStore": ("mastra_core.storage.composite", "CompositeStore"),
     "DefaultStorage": ("mastra_core.storage.libsql.store", "LibSQLStore"),
     "InMemoryStore": ("mastra_core.storage.memory_store", "InMemoryStore"),
     "LibSQLStore": ("mastra_core.storage.libsql.store", "LibSQLStore"),

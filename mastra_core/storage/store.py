@@ -5,20 +5,31 @@ Knows the domains and the port; must not know any driver, plugin or agent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, cast, overload
 
 from mastra_core.errors import ConfigurationError, UnsupportedError
 from mastra_core.storage.domains.memory import MemoryDomain
+from mastra_core.storage.domains.observability import ObservabilityDomain
+from mastra_core.storage.domains.scores import ScoresDomain
+from mastra_core.storage.domains.workflows import WorkflowsDomain
 from mastra_core.storage.records.engine import RecordEngine
 from mastra_core.storage.records.records import Records
 
 if TYPE_CHECKING:
     from mastra_core.storage.sync_store import StoreSync
 
-DOMAINS = ("memory", "workflows", "scores", "observability")
-"""The names `get_store` knows."""
+Domain = MemoryDomain | WorkflowsDomain | ScoresDomain | ObservabilityDomain
+
+DOMAINS: Mapping[str, type[Domain]] = {
+    "memory": MemoryDomain,
+    "workflows": WorkflowsDomain,
+    "scores": ScoresDomain,
+    "observability": ObservabilityDomain,
+}
+"""The domains, by the names that `get_store` knows."""
 
 
 class Store:
@@ -40,12 +51,27 @@ class Store:
         self.id = id
         self.product = product
         self.records = Records(engine, store_id=id)
-        self._memory = MemoryDomain(self.records, product=product)
+        self._domains: dict[str, Domain] = {name: domain(self.records, product=product) for name, domain in DOMAINS.items()}
 
     @property
     def memory(self) -> MemoryDomain:
-        """Threads and messages."""
-        return self._memory
+        """Threads and messages. UnsupportedError if this store does not keep them."""
+        return cast("MemoryDomain", self._require("memory"))
+
+    @property
+    def workflows(self) -> WorkflowsDomain:
+        """Runs of workflows. UnsupportedError if this store does not keep them."""
+        return cast("WorkflowsDomain", self._require("workflows"))
+
+    @property
+    def scores(self) -> ScoresDomain:
+        """What scorers gave. UnsupportedError if this store does not keep it."""
+        return cast("ScoresDomain", self._require("scores"))
+
+    @property
+    def observability(self) -> ObservabilityDomain:
+        """Spans and traces. UnsupportedError if this store does not keep them."""
+        return cast("ObservabilityDomain", self._require("observability"))
 
     @cached_property
     def sync(self) -> StoreSync:
@@ -54,7 +80,17 @@ class Store:
 
         return StoreSync(self)
 
-    async def get_store(self, name: str) -> MemoryDomain | None:
+    @overload
+    async def get_store(self, name: Literal["memory"]) -> MemoryDomain | None: ...
+    @overload
+    async def get_store(self, name: Literal["workflows"]) -> WorkflowsDomain | None: ...
+    @overload
+    async def get_store(self, name: Literal["scores"]) -> ScoresDomain | None: ...
+    @overload
+    async def get_store(self, name: Literal["observability"]) -> ObservabilityDomain | None: ...
+    @overload
+    async def get_store(self, name: str) -> Domain | None: ...
+    async def get_store(self, name: str) -> Domain | None:
         """The domain of this name, opened; None if this store has none such.
 
         Raises:
@@ -64,7 +100,7 @@ class Store:
             msg = f"there is no storage domain {name!r}; the domains are {list(DOMAINS)}"
             raise UnsupportedError(msg)
         await self.init()
-        return self._memory if name == "memory" else None
+        return self._domains.get(name)
 
     async def init(self) -> None:
         """Open the database and prepare it. Optional: first use does it."""
@@ -82,6 +118,13 @@ class Store:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close the store."""
         await self.close()
+
+    def _require(self, name: str) -> Domain:
+        domain = self._domains.get(name)
+        if domain is None:
+            msg = f"the store {self.id!r} keeps no {name}; it keeps {list(self._domains)}. Ask get_store({name!r}) first: it is None then"
+            raise UnsupportedError(msg)
+        return domain
 
     def __repr__(self) -> str:
         """The class and id; never where it connects to."""

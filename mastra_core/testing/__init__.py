@@ -21,13 +21,14 @@ from __future__ import annotations
 import pytest
 
 # Before their import, so that a failing assert shows its values.
-_ASSERTING = ("contract", "engine", "equality", "memory", "scores", "stored", "workflows")
+_ASSERTING = ("contract", "engine", "equality", "memory", "observability", "scores", "stored", "workflows")
 pytest.register_assert_rewrite(*(f"mastra_core.testing.{name}" for name in _ASSERTING))
 
 from mastra_core.testing.contract import needs  # noqa: E402  # see above
 from mastra_core.testing.engine.contract import EngineContract  # noqa: E402
 from mastra_core.testing.memory.contract import MemoryContract  # noqa: E402
+from mastra_core.testing.observability.contract import ObservabilityContract  # noqa: E402
 from mastra_core.testing.scores.contract import ScoresContract  # noqa: E402
 from mastra_core.testing.workflows.contract import WorkflowsContract  # noqa: E402
 
-__all__ = ["EngineContract", "MemoryContract", "ScoresContract", "WorkflowsContract", "needs"]
+__all__ = ["EngineContract", "MemoryContract", "ObservabilityContract", "ScoresContract", "WorkflowsContract", "needs"]

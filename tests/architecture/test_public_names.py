@@ -31,9 +31,11 @@ EXPORTED = {
         "UnsupportedError",
     ),
     "mastra_core.storage": (
+        "CompositeStore",
         "DefaultStorage",
         "InMemoryStore",
         "LibSQLStore",
+        "MastraCompositeStore",
         "MemoryDomain",
         "Message",
         "Page",

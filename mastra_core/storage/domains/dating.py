@@ -27,8 +27,10 @@ class Dating:
     def __init__(self) -> None:
         self._newest: OrderedDict[str, datetime] = OrderedDict()
 
-    def dated(self, messages: Sequence[Message]) -> list[Message]:
+    def dated(self, messages: Sequence[Message], *, resource_id: str | None = None) -> list[Message]:
         """*messages*, those without created_at one millisecond apart in list order, later than all seen, never before the clock.
+
+        Those without a resource id get *resource_id*.
 
         Raises:
             InvalidInputError: a date is naive, or a content is no object with parts.
@@ -48,7 +50,7 @@ class Dating:
             else:
                 at = cut(check_time(message.created_at, at=f"message {message.id!r}: created_at"))
             self._remember(message.thread_id, at)
-            dated.append(attrs.evolve(message, created_at=at))
+            dated.append(attrs.evolve(message, created_at=at, resource_id=message.resource_id or resource_id))
         return dated
 
     def seen(self, messages: Iterable[Message]) -> tuple[Message, ...]:

@@ -69,7 +69,7 @@ def thread_where(given: object) -> tuple[dict[str, str], Where]:
     metadata = known.get("metadata")
     if metadata is None:
         return at, ()
-    return at, tuple(Is(("metadata", name), value) for name, value in _metadata(metadata).items())
+    return at, tuple(Is(("metadata", name), value) for name, value in scalars(metadata).items())
 
 
 def message_where(given: object, *, resource_id: str | None) -> tuple[Between | None, Where, tuple[Is, ...]]:
@@ -83,28 +83,33 @@ def message_where(given: object, *, resource_id: str | None) -> tuple[Between | 
         return None, scope, scope
     known = check_options(given, known=("date_range", "metadata"), at="filter")
     metadata = known.get("metadata")
-    where = () if metadata is None else tuple(Is(("content", "metadata", name), value) for name, value in _metadata(metadata).items())
+    where = () if metadata is None else tuple(Is(("content", "metadata", name), value) for name, value in scalars(metadata).items())
     span = None if known.get("date_range") is None else date_span(known["date_range"])
     return span, (*scope, *where), scope
 
 
-def date_span(given: object) -> Between | None:
-    """The range of created_at that start, end, start_exclusive and end_exclusive name; None for none of them.
+def date_span(given: object, *, field: str = "created_at", at: str = "date_range") -> Between | None:
+    """The range of *field* that start, end, start_exclusive and end_exclusive name; None for none of them.
 
     Raises:
         InvalidInputError: an unknown key or a naive time.
     """
-    known = check_options(given, known=("start", "end", "start_exclusive", "end_exclusive"), at="date_range")
-    low, high = (None if known.get(end) is None else cut(check_time(known[end], at=f"date_range.{end}")) for end in ("start", "end"))
+    known = check_options(given, known=("start", "end", "start_exclusive", "end_exclusive"), at=at)
+    low, high = (None if known.get(end) is None else cut(check_time(known[end], at=f"{at}.{end}")) for end in ("start", "end"))
     if low is None and high is None:
         return None
     low_open, high_open = bool(known.get("start_exclusive")), bool(known.get("end_exclusive"))
-    return Between(("created_at",), low=low, high=high, low_open=low_open, high_open=high_open)
+    return Between((field,), low=low, high=high, low_open=low_open, high_open=high_open)
 
 
-def _metadata(given: object) -> Mapping[str, Any]:
+def scalars(given: object, *, at: str = "filter.metadata") -> Mapping[str, Any]:
+    """*given*, if it is a mapping of keys that can be asked for to scalars.
+
+    Raises:
+        InvalidInputError: it is none, a key breaks the rules, or a value is no scalar.
+    """
     if not isinstance(given, Mapping):
-        msg = f"filter.metadata: must be a mapping of keys to values, found {given!r}"
+        msg = f"{at}: must be a mapping of keys to values, found {given!r}"
         raise InvalidInputError(msg)
     for name, value in given.items():
         _check_key(name)

@@ -16,7 +16,7 @@ from mastra_core.storage.domains.operation import operation
 from mastra_core.storage.domains.owners import BATCH, apply_owned, dated, owned_by_another, saves
 from mastra_core.storage.domains.resources import ResourceMethods
 from mastra_core.storage.records.changes import Change, Delete, Save
-from mastra_core.storage.records.checks import check_id, check_time
+from mastra_core.storage.records.checks import check_id
 from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
 from mastra_core.storage.records.query import Get, Is, Query, Read
@@ -80,8 +80,8 @@ class MemoryDomain(ResourceMethods):
                 msg = f"message {message.id!r} is of thread {message.thread_id!r}, the turn of {thread.id!r}; save it with save_messages"
                 raise InvalidInputError(msg)
         now = clock.now()
-        created = dated(attrs.evolve(thread, updated_at=max(check_time(thread.updated_at, at="updated_at"), now)))
-        turn = self.dating.dated([m if m.resource_id else attrs.evolve(m, resource_id=thread.resource_id) for m in messages])
+        created = dated(thread, touched=now)
+        turn = self.dating.dated(messages, resource_id=thread.resource_id)
         absent: Literal["create", "refuse"] = "refuse" if existed else "create"
 
         def changes(owner: str) -> list[Change]:

@@ -38,14 +38,14 @@ def touches(thread_ids: set[str], now: datetime) -> list[Change]:
     return [Patch(THREADS, (i,), raise_to={"updated_at": now}, missing="skip", answer=False) for i in sorted(thread_ids)]
 
 
-def dated(thread: Thread) -> Thread:
-    """*thread* with times as they will come back.
+def dated(thread: Thread, *, touched: datetime | None = None) -> Thread:
+    """*thread* with times as they will come back; changed at *touched* at the earliest, if that is given.
 
     Raises:
         InvalidInputError: one is naive.
     """
-    created, updated = check_time(thread.created_at, at="created_at"), check_time(thread.updated_at, at="updated_at")
-    return attrs.evolve(thread, created_at=cut(created), updated_at=cut(updated))
+    created, updated = cut(check_time(thread.created_at, at="created_at")), cut(check_time(thread.updated_at, at="updated_at"))
+    return attrs.evolve(thread, created_at=created, updated_at=updated if touched is None else max(updated, touched))
 
 
 async def apply_moving(records: Records, changes: Sequence[Change], messages: Sequence[Message], now: datetime) -> list[Any]:

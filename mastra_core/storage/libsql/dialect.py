@@ -18,11 +18,16 @@ from mastra_core import clock
 from mastra_core.storage.libsql.driver import HAS_JSONB
 from mastra_core.storage.records.kind import Field, Json, Kind
 from mastra_core.storage.records.kinds import MESSAGES, THREADS
+from mastra_core.storage.records.run_kinds import RUNS
+from mastra_core.storage.records.score_kinds import SCORES
+from mastra_core.storage.records.span_kinds import SPANS
 from mastra_core.storage.sql.dialect import Column, Names
 from mastra_core.storage.sql.schema import Index
 
 _DECLARED = {"bool": "INTEGER", "float": "REAL"}
 _TYPE_NAMES = {int: ("'integer'", "'real'"), float: ("'integer'", "'real'"), str: ("'text'",), type(None): ("'null'",)}
+
+_LATEST = "9999-12-31T23:59:59.999Z"
 
 INDEXES = (
     Index("idx_messages_thread_created_at", MESSAGES, 'thread_id, "createdAt"'),
@@ -30,15 +35,28 @@ INDEXES = (
     Index("idx_messages_resource_created_at", MESSAGES, '"resourceId", "createdAt"'),
     Index("idx_threads_resource_created_at", THREADS, '"resourceId", "createdAt"'),
     Index("idx_threads_created_at", THREADS, '"createdAt"'),
+    Index("idx_workflow_snapshot_name_created_at", RUNS, 'workflow_name, "createdAt", run_id'),
+    Index("idx_workflow_snapshot_run_created_at", RUNS, 'run_id, "createdAt", workflow_name'),
+    Index("idx_workflow_snapshot_created_at", RUNS, '"createdAt", workflow_name, run_id'),
+    Index("idx_scorers_scorer_created_at", SCORES, '"scorerId", "createdAt", id'),
+    Index("idx_scorers_run_created_at", SCORES, '"runId", "createdAt", id'),
+    Index("idx_scorers_entity_created_at", SCORES, '"entityId", "entityType", "createdAt", id'),
+    Index("idx_scorers_span_created_at", SCORES, '"traceId", "spanId", "createdAt", id'),
+    Index("idx_scorers_created_at", SCORES, '"createdAt", id'),
+    Index("mastra_ai_spans_spanid_traceid_idx", SPANS, '"spanId", "traceId"', unique=True),
+    Index("mastra_ai_spans_trace_started_at_idx", SPANS, '"traceId", "startedAt"'),
+    Index("mastra_ai_spans_roots_started_at_idx", SPANS, '"startedAt" DESC', where='"parentSpanId" IS NULL'),
+    Index("idx_ai_spans_roots_started_at", SPANS, '"startedAt", "traceId", "spanId"', where='"parentSpanId" IS NULL'),
+    Index("idx_ai_spans_roots_ended_at", SPANS, f'ifnull("endedAt", \'{_LATEST}\'), "traceId", "spanId"', where='"parentSpanId" IS NULL'),
 )
-"""TypeScript's indexes of messages (the first two), and ours, which it ignores."""
+"""TypeScript's indexes of messages (the first two) and of spans (`mastra_ai_spans_…`), and ours, which it ignores."""
 
 
 class SQLiteDialect:
     """SQLite, from 3.35 (RETURNING)."""
 
     parameter = "?"
-    nulls_last = "9999-12-31T23:59:59.999Z"
+    nulls_last = _LATEST
     share_lock = ""
 
     def table(self, kind: Kind[Any]) -> str:
@@ -74,6 +92,11 @@ class SQLiteDialect:
     def raised(self, held: str) -> str:
         """The later of two ISO texts."""
         return f"max(ifnull({held}, ''), {{}})"
+
+    def encoded_twice(self, kind: Kind[Any], field: Field) -> bool:
+        """Never: JSON is written once."""
+        _ = (kind, field)
+        return False
 
     def merged(self, column: str) -> str:
         """Merged by a function of ours, since json_patch goes deeper than one level and deletes nulls."""

@@ -5,15 +5,18 @@ Statements come from `storage.sql`; here they are run. Must not know any field o
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import queue
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mastra_core.storage.libsql.dialect import INDEXES, SQLITE
 from mastra_core.storage.libsql.driver import Connection, Error, Place, connect
 from mastra_core.storage.libsql.faults import diagnose
 from mastra_core.storage.libsql.workers import Workers
-from mastra_core.storage.records.changes import Change
+from mastra_core.storage.records.changes import Change, Refused
 from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.kinds import KINDS
@@ -27,6 +30,9 @@ READERS = 4
 
 SCAN_ROWS = 500
 """Rows a scan reads at a time."""
+
+PART = 500
+"""Changes of a long batch that are encoded and then written together."""
 
 _SCHEMA = (
     "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c "
@@ -74,10 +80,24 @@ class LibSQLEngine:
         return await self.readers.run(lambda connection: [_answer(connection, r, s) for r, s in zip(reads, statements, strict=True)])
 
     async def apply(self, changes: Sequence[Change], *, atomic: bool) -> list[Any]:
-        """Write in one transaction, whether *atomic* or not."""
+        """Write in one transaction, whether *atomic* or not; a long batch is encoded here while the writer writes the part before."""
         _ = atomic
-        steps = writes.steps(SQLITE, changes)
-        return await self.writer.run(lambda connection: _write(connection, len(changes), steps))
+        if len(changes) <= PART:
+            steps = writes.steps(SQLITE, changes)
+            return await self.writer.run(lambda connection: _write(connection, len(changes), steps))
+        parts = Parts()
+        written = self.writer.begin(lambda connection: _write_parts(connection, parts))
+        try:
+            # Without a pause, for until the last part is there other processes wait.
+            for start in range(0, len(changes), PART):
+                part = changes[start : start + PART]
+                parts.put((len(part), writes.steps(SQLITE, part)))
+        except BaseException as error:
+            parts.put(error)
+            await asyncio.gather(written, return_exceptions=True)  # until the writer has undone what it wrote
+            raise
+        parts.put(None)
+        return await written
 
     async def decide(self, gets: Sequence[Get[Any]], change: Callable[[list[Any]], Sequence[Change]]) -> list[Any]:
         """Read, compute and write in one transaction, which no other writer can enter."""
@@ -113,6 +133,30 @@ class LibSQLEngine:
         return Workers(lambda: connect(self.place), threads=threads, writing=writing)
 
 
+class Parts:
+    """The statements of a long batch, part by part, from the thread that encodes to the one that writes."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[int, Sequence[writes.Step]] | BaseException | None] = queue.SimpleQueue()
+        self._taken: list[tuple[int, Sequence[writes.Step]] | BaseException | None] = []
+
+    def put(self, part: tuple[int, Sequence[writes.Step]] | BaseException | None) -> None:
+        """Add how many changes and their statements; None when there are no more, or why there are none."""
+        self._waiting.put(part)
+
+    def __iter__(self) -> Iterator[tuple[int, Sequence[writes.Step]]]:
+        """Every part, waiting for it; from the first again when the transaction is done again."""
+        for index in itertools.count():
+            if index == len(self._taken):
+                self._taken.append(self._waiting.get())
+            part = self._taken[index]
+            if part is None:
+                return
+            if isinstance(part, BaseException):
+                raise part
+            yield part
+
+
 def _needed(connection: Connection) -> list[str]:
     return schema.missing(SQLITE, KINDS, INDEXES, found=connection.execute(_SCHEMA).fetchall())
 
@@ -135,6 +179,16 @@ def _get(connection: Connection, get: Get[R]) -> R | None:
 
 def _answer(connection: Connection, read: Read[Any], statement: sql_reads.Statement) -> Any:
     return answer(SQLITE, read, connection.execute(statement.sql, statement.parameters).fetchall())
+
+
+def _write_parts(connection: Connection, parts: Parts) -> list[Any]:
+    answers: list[Any] = []
+    for count, steps in parts:
+        try:
+            answers += _write(connection, count, steps)
+        except Refused as refused:
+            raise Refused(len(answers) + refused.index, refused.change, refused.found) from refused
+    return answers
 
 
 def _write(connection: Connection, count: int, steps: Sequence[writes.Step]) -> list[Any]:

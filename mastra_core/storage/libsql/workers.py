@@ -75,6 +75,14 @@ class Workers:
         Raises:
             StoreClosedError: close() was called.
         """
+        return await self.begin(work)
+
+    def begin(self, work: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """What *work* will give; it is begun at once, and writers may do it again from the start.
+
+        Raises:
+            StoreClosedError: close() was called.
+        """
         if self._closed:
             msg = "the store was closed while this operation waited; open a new one to go on"
             raise StoreClosedError(msg)
@@ -83,7 +91,7 @@ class Workers:
         self._jobs.put(Job(work, loop, future))
         if not self._started:
             self._start()
-        return await future
+        return future
 
     async def close(self) -> None:
         """Finish what was accepted, then close the connections."""

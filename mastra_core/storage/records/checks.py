@@ -105,8 +105,8 @@ _FINE: Mapping[str, Callable[[Any], bool]] = {
     "id": lambda value: _plain(value) and 0 < len(value) <= MAX_ID_CHARACTERS,
     "text": _plain,
     "time": lambda value: type(value) is datetime and value.tzinfo is UTC and value.microsecond % 1000 == 0,
-    "json": lambda value: value is not None,
-    "json_text": lambda value: value is not None,
+    "json": lambda _: True,
+    "json_text": lambda _: True,
     "bool": lambda value: type(value) is bool,
     "float": lambda value: type(value) is float and value - value == 0,
 }
@@ -121,9 +121,8 @@ def check_change(change: Change) -> None:
             if change.absent == change.present == "refuse":
                 msg = f"{kind.name}: a Save that may neither create nor update changes nothing; use Check to see whether a record is there"
                 raise InvalidInputError(msg)
-            for field in kind.fields:
-                value = getattr(change.record, field.name)
-                if not _FINE[field.type](value):
+            for field, value in zip(kind.fields, kind.values_of(change.record), strict=True):
+                if not (field.optional if value is None else _FINE[field.type](value)):
                     check_field(kind, field, value)
             _check_names(kind, change.only or (), kept=kind.key)
             _check_values(kind, change.raise_to)

@@ -93,7 +93,9 @@ class InMemoryEngine:
         kind, path = query.kind, query.kind.path(query.path)
         assert path is not None
         where = (*path.only, *query.where, *((query.span,) if query.span else ()))
-        every: list[Any] = [self._load(kind, key) for key in self.tables.get(kind.name, {})]
+        places = [(kind.key.index(name), value) for name, value in query.at.items() if name in kind.key]
+        keys = [key for key in self.tables.get(kind.name, {}) if all(key[index] == value for index, value in places)]
+        every: list[Any] = [self._load(kind, key) for key in keys]
         found = [
             record for record in every if all(getattr(record, name) == value for name, value in query.at.items()) and matches(record, where)
         ]

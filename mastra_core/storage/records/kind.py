@@ -5,8 +5,9 @@ Knows nothing of databases, drivers or domains; the kinds themselves are declare
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import attrs
@@ -35,7 +36,8 @@ class Field:
     """One attribute of a record and how it is stored.
 
     `stored` is the name TypeScript writes in documents, `column` the one in tables where that differs (`thread_id`), `absent` what a row
-    without a value is read as, and `optional` whether None may be saved.
+    without a value is read as, and `optional` whether None may be saved. `unwrap` is off where a string of JSON is a string, and not an
+    object or list that TypeScript encoded twice.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Field:
     column: str = attrs.field(default=attrs.Factory(lambda self: self.stored, takes_self=True))
     optional: bool = False
     absent: Json = None
+    unwrap: bool = True
 
 
 @attrs.frozen
@@ -87,9 +90,20 @@ class Kind(Generic[R]):
         """Fields by attribute name."""
         return {field.name: field for field in self.fields}
 
+    @cached_property
+    def values_of(self) -> Callable[[R], Sequence[Any]]:
+        """What gives the values of a record, in the order of the fields."""
+        names = [field.name for field in self.fields]
+        return attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
+
     def key_of(self, record: R) -> Key:
         """The key of *record*."""
-        return tuple(getattr(record, name) for name in self.key)
+        return self._key_of(record)
+
+    @cached_property
+    def _key_of(self) -> Callable[[R], Key]:
+        name, several = self.key[0], len(self.key) > 1
+        return attrgetter(*self.key) if several else lambda record: (getattr(record, name),)
 
     def path(self, name: str) -> Path | None:
         """The path called *name*, or None."""

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import attrs
 
 from mastra_core.storage.records.kind import Field, Json, Kind, Path
+from mastra_core.storage.records.run_kinds import RUNS
+from mastra_core.storage.records.score_kinds import SCORES
+from mastra_core.storage.records.span_kinds import SPANS
 
 
 @attrs.frozen(kw_only=True)
@@ -129,5 +133,5 @@ RESOURCES = Kind(
     ),
 )
 
-KINDS: tuple[Kind[Thread] | Kind[Message] | Kind[Resource], ...] = (THREADS, MESSAGES, RESOURCES)
+KINDS: tuple[Kind[Any], ...] = (THREADS, MESSAGES, RESOURCES, RUNS, SCORES, SPANS)
 """Every kind that a store keeps, in the order its tables are made."""

@@ -21,6 +21,7 @@ from mastra_core.errors import InvalidInputError, StoredDataError
 from mastra_core.storage.records.kind import Field, Json, Key, Kind, R
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -44,6 +45,9 @@ def dump_json(value: Json, *, at: str, any_unicode: bool = False) -> str:
         InvalidInputError: something JSON cannot hold, with the path to it.
     """
     try:
+        quick = _dumped_plain(value, any_unicode=any_unicode)
+        if quick is not None:
+            return quick
         text = _ENCODE(_checked(value, at, any_unicode=any_unicode))
     except RecursionError as error:
         msg = f"{at}: nested too deeply for JSON (or containing itself); flatten it before saving"
@@ -53,9 +57,39 @@ def dump_json(value: Json, *, at: str, any_unicode: bool = False) -> str:
             raise
         msg = f"{at}: cannot be written as JSON ({error}); store such a number as a string"
         raise InvalidInputError(msg) from error
-    if any_unicode and not text.isascii():
-        text = _SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    return text
+    return _SURROGATES.sub(_escaped, text) if any_unicode else text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _dumped_plain(value: Json, *, any_unicode: bool) -> str | None:
+    """The text of *value*, if nothing about it calls for a closer look."""
+    try:
+        text = _ENCODE(value) if _is_plain(value) else None
+    except ValueError:
+        return None
+    if text is None or text.isascii():
+        return None if text is None or (not any_unicode and "\\u0000" in text) else text
+    if any_unicode:
+        return _SURROGATES.sub(_escaped, text)
+    return None if "\\u0000" in text or _SURROGATES.search(text) else text
+
+
+def _is_plain(value: Json) -> bool:
+    """Whether *value* is made of JSON's own Python types, so that the encoder writes it as it is; most are, and need no closer look."""
+    if type(value) is dict:
+        for name, held in value.items():  # noqa: SIM110  # a generator takes twice the time
+            if type(name) is not str or not (type(held) in _SCALARS or _is_plain(held)):
+                return False
+        return True
+    if type(value) is list:
+        for held in value:  # noqa: SIM110  # the same
+            if not (type(held) in _SCALARS or _is_plain(held)):
+                return False
+        return True
+    return type(value) in _SCALARS
 
 
 def _checked(value: Json, at: str, *, any_unicode: bool) -> Json:
@@ -186,7 +220,7 @@ def from_stored(kind: Kind[R], key: Key, field: Field, value: Any) -> Any:
             return field.absent
         raise undecodable(kind.name, key, field.name, value, "is missing")
     if field.type == "json":
-        return unwrapped(value)
+        return unwrapped(value) if field.unwrap else value
     if field.type == "json_text":
         return lenient_json(value) if isinstance(value, str) else value
     if field.type == "bool" and isinstance(value, bool):

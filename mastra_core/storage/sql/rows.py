@@ -21,9 +21,9 @@ Convert = Callable[[Any], Any]
 
 @attrs.frozen
 class _Writer:
-    """How one attribute becomes parameters: its name, the conversion (None: as it is) and how many columns take it."""
+    """How one attribute becomes parameters: its place among the fields, the conversion and how many columns take it."""
 
-    name: str
+    place: int
     convert: Convert | None
     copies: int
 
@@ -43,7 +43,7 @@ class Codec(Generic[R]):
     """Converts the records of one kind for one dialect."""
 
     kind: Kind[R]
-    writers: tuple[_Writer, ...]
+    writers: tuple[_Writer, ...]  # of the fields that are not written as they are, the last one first: places before it stay
     readers: tuple[_Reader, ...]
     key_places: tuple[int, ...]
 
@@ -53,15 +53,13 @@ class Codec(Generic[R]):
         Raises:
             InvalidInputError: JSON cannot hold a value.
         """
-        held: list[Any] = []
+        held = list(self.kind.values_of(record))
         for writer in self.writers:
-            value = getattr(record, writer.name)
+            value = held[writer.place]
             if value is not None and writer.convert is not None:
-                value = writer.convert(value)
-            if writer.copies == 1:
-                held.append(value)
-            else:
-                held += [value] * writer.copies
+                value = held[writer.place] = writer.convert(value)
+            if writer.copies > 1:
+                held[writer.place : writer.place + 1] = [value] * writer.copies
         return held
 
     def record(self, row: Sequence[Any]) -> R:
@@ -97,7 +95,8 @@ class Codec(Generic[R]):
 
 @lru_cache(maxsize=256)
 def _codec(dialect: Dialect, kind: Kind[Any]) -> Codec[Any]:
-    writers = tuple(_Writer(field.name, conversion(dialect, kind, field), len(dialect.columns(field))) for field in kind.fields)
+    every = (_Writer(place, conversion(dialect, kind, field), len(dialect.columns(field))) for place, field in enumerate(kind.fields))
+    writers = tuple(writer for writer in every if writer.convert is not None or writer.copies > 1)[::-1]
     readers = tuple(
         _Reader(field, _reading(dialect, kind, field), field.absent, field.optional or field.absent is not None) for field in kind.fields
     )

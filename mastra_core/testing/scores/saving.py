@@ -107,6 +107,7 @@ class ScoreContract(ScoresUnderTest):
             ({"score": "0.5"}, "score.*number.*'0.5'"),
             ({"score": True}, "score.*number.*True"),
             ({"score": float("nan")}, "score.*nan"),
+            ({"score": 10**400}, "score must be a finite number"),
             ({"score": None}, "score is required"),
             ({"scorer": "s"}, "scorer must be a mapping.*'s'"),
             ({"entity": []}, "entity must be a mapping"),

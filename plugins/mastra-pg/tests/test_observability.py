@@ -1,0 +1,23 @@
+"""Spans and traces on a real PostgreSQL, certified by the kit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mastra_core.testing import ObservabilityContract
+from mastra_pg.store import PostgresStore
+
+
+class TestPostgresObservability(ObservabilityContract):
+    """The observability domain."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres_url: str) -> None:
+        self.url = postgres_url
+
+    @asynccontextmanager
+    async def open_store(self) -> AsyncIterator[PostgresStore]:
+        yield PostgresStore(connection_string=self.url)
