@@ -64,6 +64,15 @@ def in_a_process(*arguments: str) -> list[dict[str, object]]:
     return answers
 
 
+def missed(wanted: str, *, answer: str, read: list[str]) -> str:
+    """Which step failed, if *wanted* was not answered: it was not read from memory, or the model read it and did not say it."""
+    if wanted.lower() in answer.lower():
+        return ""
+    if not any(wanted in message for message in read):
+        return f"         MISSED: {wanted} was not read from memory"
+    return f"         missed by the model: {wanted} was read from memory. It has 135 million parameters; see plugins/mastra-local/README.md"
+
+
 def demonstrate(path: Path, name: str) -> None:
     """Tell in one process, ask in another, and show what lies in the database."""
     url = f"file:{path}"
@@ -73,18 +82,17 @@ def demonstrate(path: Path, name: str) -> None:
         print(f"  you:   {line['told']}\n  agent: {line['answer']}\n")
     print("Process 1 has ended. Process 2 starts, knows nothing, and is asked.\n")
     asked = in_a_process("ask", "--url", url, "--thread", thread)
-    for line in asked:
+    for line, wanted in zip(asked, (name, "Lisbon", "teal"), strict=True):
         read = line["read"]
         assert isinstance(read, list)
-        print(f"  you:   {line['asked']}\n  agent: {line['answer']}      (after reading {len(read)} messages from memory)\n")
+        print(f"  you:   {line['asked']}\n  agent: {line['answer']}      (after reading {len(read)} messages from memory)")
+        print(f"{missed(wanted, answer=str(line['answer']), read=read)}\n")
     first = asked[0]["read"]
     assert isinstance(first, list)
     print("What process 2 read from memory before its first answer:\n")
     print("\n".join(f"  {message}" for message in first))
     print(f"\nThe data is in {path.resolve()}. `mastra messages {url} {thread}` shows it:\n", flush=True)
     subprocess.run([Path(sys.executable).with_name("mastra"), "messages", url, thread], check=True)
-    if name.lower() not in str(asked[0]["answer"]).lower():
-        print("\nThe model missed the name, though it read it: it has 135 million parameters. See plugins/mastra-local/README.md.")
 
 
 def main() -> None:

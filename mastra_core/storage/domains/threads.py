@@ -218,7 +218,7 @@ class ThreadMethods:
         while True:
             (found,) = await self.records.fetch(query)
             wanted = [message for message in found if ids is None or message.id in ids]
-            copies = [attrs.evolve(m, id=clock.new_id(), thread_id=clone_id, resource_id=owner) for m in wanted]
+            copies = [attrs.evolve(m, id=clock.new_id(within=clone_id), thread_id=clone_id, resource_id=owner) for m in wanted]
             await self.records.apply(*(Save(MESSAGES, copy, answer=False) for copy in copies), atomic=False)
             count, last = count + len(copies), wanted[-1].id if wanted else last
             if len(found) < BATCH:

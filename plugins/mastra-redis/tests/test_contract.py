@@ -10,8 +10,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
+from mastra_core import clock
 from mastra_core.testing import EngineContract, MemoryContract
 from mastra_redis.engine import RedisEngine
+from mastra_redis.keys import tags
 from mastra_redis.store import RedisStore, connected
 
 RECORDS = {"mastra_threads": "mastra_threads:id:", "mastra_resources": "mastra_resources:"}
@@ -63,21 +65,35 @@ class TestRedisClusterEngine(EngineContract):
             await client.flushall(target_nodes=RedisCluster.PRIMARIES)
         yield RedisEngine(lambda: connected(self.url.replace("redis://", "redis+cluster://")))
 
+    def alias(self, name):
+        return f"msg-idx:{name}"
+
     async def peek(self, engine, kind, key):
         async with RedisCluster.from_url(self.url) as client:
             if kind.name == "mastra_messages":
-                thread = await client.get(f"msg-idx:{key[0]}")
+                thread = await client.get(self.alias(key[0]))
                 return document(thread and await client.get(f"mastra_messages:threadId:{tag(thread.decode())}:id:{key[0]}"))
             return document(await client.get(RECORDS[kind.name] + tag(key[0])))
 
     async def poke(self, engine, kind, stored):
         async with RedisCluster.from_url(self.url) as client:
             if kind.name == "mastra_messages":
-                await client.set(f"msg-idx:{stored['id']}", stored["threadId"])
+                await client.set(self.alias(stored["id"]), stored["threadId"])
                 await client.set(f"mastra_messages:threadId:{tag(stored['threadId'])}:id:{stored['id']}", json.dumps(dict(stored)))
                 return True
             await client.set(RECORDS[kind.name] + tag(stored["id"]), json.dumps(dict(stored)))
         return True
+
+
+class TestRedisClusterEngineByPlace(TestRedisClusterEngine):
+    """The same again where ids tell the slots of two threads of the kit: their messages and entries are written as one, others claimed."""
+
+    @pytest.fixture(autouse=True)
+    def _ids_that_tell_a_slot(self, monkeypatch):
+        monkeypatch.setattr(clock, "place_of", told)
+
+    def alias(self, name):
+        return f"msg-idx{{{tags()[told(name)]}}}:{name}"
 
 
 class TestRedisMemory(MemoryContract):
@@ -98,6 +114,11 @@ class TestRedisClusterMemory(MemoryContract):
     @asynccontextmanager
     async def open_store(self):
         yield RedisStore(connection_string=self.url)
+
+
+def told(name):
+    """A slot that the kit's ids, which are no UUIDs, may be taken to tell: that of thread a or t."""
+    return clock.place("at"[ord(name[-1]) % 2])
 
 
 def document(text):

@@ -9,13 +9,16 @@ import attrs
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
+from redis.crc import key_slot
 
+from mastra_core import clock
 from mastra_core.errors import ConflictError, StoredDataError, UnsupportedError
-from mastra_core.storage.records.changes import Patch, Refused, Save
+from mastra_core.storage.records.changes import Delete, Patch, Refused, Save
 from mastra_core.storage.records.kind import Field, Kind, Path
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS
 from mastra_core.storage.records.query import Between, Count, Cursor, Get, Is, Missing, Query
 from mastra_core.testing.samples import a_message, a_resource, a_thread, at
+from mastra_redis.keys import tags
 from mastra_redis.store import RedisStore
 
 
@@ -152,6 +155,135 @@ async def test_a_claim_that_a_refused_save_left_behind_does_no_harm(redis_cluste
         assert await store.records.fetch(Get(MESSAGES, ("m",))) == (None,)
         await store.records.apply(Save(MESSAGES, a_message("m", thread_id="b")))
         assert await store.records.fetch(Get(MESSAGES, ("m",))) == (a_message("m", thread_id="b"),)
+
+
+@pytest.fixture
+async def nodes(redis_cluster_url):
+    async with RedisCluster.from_url(redis_cluster_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def wide(redis_cluster_url):
+    async with RedisStore(connection_string=redis_cluster_url.replace("redis", "redis+cluster", 1)) as store:
+        yield store
+
+
+async def names(nodes, pattern="*"):
+    return {name.decode() for name in await nodes.keys(pattern, target_nodes=RedisCluster.PRIMARIES)}
+
+
+async def whereabouts(store, name):
+    """The thread of the message by its id, and the threads that list it."""
+    (found,) = await store.records.fetch(Get(MESSAGES, (name,)))
+    pages = [(i, (await store.records.fetch(Query(MESSAGES, "by_thread", at={"thread_id": i})))[0]) for i in ("t", "u")]
+    return found and found.thread_id, [i for i, page in pages if [message.id for message in page] == [name]]
+
+
+@pytest.mark.parametrize("thread_id", ["t", "user-7/chat-9", "Straße", "7", "7b9f0c1e-1d2c-7a00-8000-000000000001"])
+async def test_an_id_made_within_a_thread_is_found_in_the_slot_of_the_thread(nodes, wide, thread_id):
+    """So a cluster's server that has the thread can say by itself whether such an id is taken; another server is not asked."""
+    made = clock.new_id(within=thread_id)
+    await wide.records.apply(Save(MESSAGES, a_message(made, thread_id=thread_id)))
+    (alias,) = await names(nodes, "msg-idx*")
+    assert await nodes.get(alias) == thread_id.encode()
+    assert {nodes.keyslot(name) for name in await names(nodes)} == {nodes.keyslot(alias)}
+    assert await wide.records.fetch(Get(MESSAGES, (made,))) == (a_message(made, thread_id=thread_id),)
+
+
+@pytest.mark.parametrize("name", ["m", "{t}", "7B9F0C1E-1D2C-7A00-8000-000000000001", "7b9f0c1e-1d2c-7a00-8000-000000000001"])
+@pytest.mark.parametrize("thread_id", ["t", "a{b}c%", "{}", "}{"])
+async def test_an_id_that_was_made_elsewhere_is_saved_found_and_deleted_as_well(nodes, wide, name, thread_id):
+    """Any text may name a message, in any thread; only the number of commands differs."""
+    message = a_message(name, thread_id=thread_id)
+    await wide.records.apply(Save(MESSAGES, message))
+    await wide.records.apply(Patch(MESSAGES, (name,), put={"role": "assistant"}))
+    assert await wide.records.fetch(Get(MESSAGES, (name,))) == (attrs.evolve(message, role="assistant"),)
+    await wide.records.apply(Delete(MESSAGES, (name,)))
+    assert await wide.records.fetch(Get(MESSAGES, (name,))) == (None,)
+    assert await names(nodes) == set()
+
+
+def test_every_slot_of_a_cluster_has_a_tag_and_it_is_short():
+    """What an id tells is always a slot that a key can be put into, by the driver's own count."""
+    assert [key_slot(f"msg-idx{{{tag}}}:x".encode()) for tag in tags()] == list(range(16384))
+    assert max(tags()) < 10**6
+
+
+async def test_an_id_made_within_a_thread_is_never_claimed_without_its_message(nodes, wide):
+    """Claim and message are written in one step, so a refused save, or a process that dies, leaves nothing behind."""
+    made = clock.new_id(within="t")
+    with pytest.raises(Refused):
+        await wide.records.apply(Save(THREADS, a_thread("t"), absent="refuse"), Save(MESSAGES, a_message(made)))
+    assert await names(nodes) == set()
+
+
+async def test_a_message_that_is_stored_under_another_thread_is_not_overwritten_by_the_thread_of_its_id(nodes, wide):
+    """The id says where its entry lies, not whose the message is: the entry decides, and a save with a condition is refused with what is stored."""
+    made = clock.new_id(within="t")
+    stored = a_message(made, thread_id="u")
+    await wide.records.apply(Save(MESSAGES, stored))
+    for condition in ((Is(("thread_id",), "t"),), (Is(("role",), "nobody"),)):
+        with pytest.raises(Refused) as caught:
+            await wide.records.apply(Save(MESSAGES, a_message(made), when=condition))
+        assert caught.value.found == stored
+    assert await whereabouts(wide, made) == ("u", ["u"])
+
+
+async def test_a_message_goes_out_of_the_thread_of_its_id_and_back(nodes, wide):
+    """Moving, changing and deleting work from either side, and leave no key of the other."""
+    made = clock.new_id(within="t")
+    for step in range(2):
+        for home in ("t", "u"):
+            await wide.records.apply(Save(MESSAGES, a_message(made, thread_id=home, created=step)))
+            assert await whereabouts(wide, made) == (home, [home])
+            await wide.records.apply(Patch(MESSAGES, (made,), put={"role": f"in {home}"}))
+            assert len(await names(nodes)) == 3
+    for home in ("t", "u"):
+        await wide.records.apply(Patch(MESSAGES, (made,), put={"thread_id": home}))
+        assert await whereabouts(wide, made) == (home, [home])
+    await wide.records.apply(Delete(MESSAGES, (made,)))
+    assert await names(nodes) == set()
+    await wide.records.apply(Save(MESSAGES, a_message(made)), Patch(MESSAGES, ("none",), put={}, missing="skip"))
+    await wide.records.apply(Delete(MESSAGES, (made,)))
+    assert await names(nodes) == set()
+
+
+@pytest.mark.parametrize("decided", [False, True])
+async def test_a_claim_from_another_thread_without_a_message_does_no_harm(nodes, wide, decided):
+    """A thread takes over its own id from a thread that claimed it and never wrote the message."""
+    made = clock.new_id(within="t")
+    with pytest.raises(Refused):
+        await wide.records.apply(Save(THREADS, a_thread("u"), absent="refuse"), Save(MESSAGES, a_message(made, thread_id="u")))
+    (alias,) = await names(nodes)
+    assert await nodes.get(alias) == b"u"
+    save = Save(MESSAGES, a_message(made))
+    await (wide.records.decide([Get(MESSAGES, (made,))], lambda found: [save]) if decided else wide.records.apply(save))
+    assert await nodes.get(alias) == b"t"
+    assert await whereabouts(wide, made) == ("t", ["t"])
+
+
+@pytest.mark.parametrize("source", ["t", "u", "v"])
+@pytest.mark.parametrize("target", ["t", "u"])
+async def test_a_decided_move_ends_in_one_thread(wide, nodes, source, target):
+    """Also when what is stored was read before: the entry by id, the lists and the message say the same thread."""
+    made = clock.new_id(within="t")
+    await wide.records.apply(Save(MESSAGES, a_message(made, thread_id=source)))
+    await wide.records.decide([Get(MESSAGES, (made,))], lambda found: [Save(MESSAGES, attrs.evolve(found[0], thread_id=target))])
+    assert await whereabouts(wide, made) == (target, [target])
+    assert len(await names(nodes)) == 3
+
+
+@pytest.mark.parametrize("name", ["m", "7b9f0c1e-1d2c-7a00-8000-000000000001"])
+async def test_a_move_that_is_refused_leaves_the_message_where_it_is(wide, name):
+    """A batch over two threads writes nothing on a cluster, and what it would have moved is still found by its id."""
+    await wide.records.apply(Save(THREADS, a_thread("u")), Save(MESSAGES, a_message(name, thread_id="u")))
+    with pytest.raises(UnsupportedError, match="one thread at a time"):
+        await wide.records.decide(
+            [Get(MESSAGES, (name,))],
+            lambda found: [Save(MESSAGES, attrs.evolve(found[0], thread_id="t")), Patch(THREADS, ("u",), raise_to={"updated_at": at(1)})],
+        )
+    assert await whereabouts(wide, name) == ("u", ["u"])
 
 
 @attrs.frozen(kw_only=True)

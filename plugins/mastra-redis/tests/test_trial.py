@@ -10,9 +10,10 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from mastra_core import clock
 from mastra_core.storage.records.changes import Patch, Save
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS
-from mastra_core.storage.records.query import Is, Query, Window
+from mastra_core.storage.records.query import Get, Is, Query, Window
 from mastra_core.testing.samples import a_message, a_resource, a_thread, at
 from mastra_redis import wire
 from mastra_redis.keys import Keyspace
@@ -54,8 +55,13 @@ async def load(client, size, *, keys):
     await pipe.execute()
 
 
-def exchange(number):
-    return [a_message(f"u{number}", created=10**8 + 2 * number), a_message(f"a{number}", created=10**8 + 2 * number + 1)]
+def exchange(number, *, thread_id="t"):
+    """A question and its answer, with ids as an agent makes them."""
+    return [a_message(clock.new_id(within=thread_id), thread_id=thread_id, created=10**8 + 2 * number + i) for i in range(2)]
+
+
+def ids(messages):
+    return [message.id for message in messages]
 
 
 async def read(store):
@@ -63,10 +69,12 @@ async def read(store):
 
 
 async def warm(store):
-    """Both scripts known to every connection and node that is counted later."""
+    """Both scripts known to every connection and node that is counted later; what was saved for it."""
     await read(store)
-    await store.memory.save_turn(thread=a_thread(), messages=exchange(0), existed=True)
+    saved = exchange(0)
+    await store.memory.save_turn(thread=a_thread(), messages=saved, existed=True)
     await read(store)
+    return ids(saved)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -75,48 +83,60 @@ async def test_a_turn_on_one_node_is_one_script_to_read_and_one_to_write(redis_u
     async with Redis.from_url(redis_url) as client:
         await load(client, size, keys=Keyspace(cluster=False))
     async with node(redis_url) as (store, proxy):
-        await warm(store)
+        before, saved = await warm(store), exchange(1)
         with proxy.counting() as reading:
             turn = await read(store)
         with proxy.counting() as writing:
-            await store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=True)
+            await store.memory.save_turn(thread=a_thread(), messages=saved, existed=True)
         with proxy.counting() as opening:
-            await store.memory.save_turn(
-                thread=a_thread("new"), messages=[a_message("n1", thread_id="new"), a_message("n2", thread_id="new")]
-            )
+            await store.memory.save_turn(thread=a_thread("new"), messages=exchange(0, thread_id="new"))
         assert (reading.commands, reading.round_trips) == ({"EVALSHA": 1}, 1)
         assert (writing.commands, writing.round_trips) == ({"EVALSHA": 1}, 1)
         assert (opening.commands, opening.round_trips) == ({"EVALSHA": 1}, 1)
-        assert [message.id for message in turn.messages] == [*(f"m{number:06}" for number in range(size - 8, size)), "u0", "a0"]
+        assert ids(turn.messages) == [*(f"m{number:06}" for number in range(size - 8, size)), *before]
         assert turn.thread is not None
         assert turn.resource is not None
-        assert [message.id for message in (await read(store)).messages[-2:]] == ["u1", "a1"]
+        assert ids((await read(store)).messages[-2:]) == ids(saved)
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_turn_on_a_cluster_is_two_commands_to_read_and_one_script_to_write(redis_cluster_url, size):
-    """The trial engines meet their rows. Redis Cluster: read <= 2 commands, in parallel; write 1 script, at any length of the thread.
+    """The trial engines meet their rows. Redis Cluster: read <= 2 commands, in parallel; write 1 command (script), at any length of the thread."""
+    async with RedisCluster.from_url(redis_cluster_url) as client:
+        await load(client, size, keys=Keyspace(cluster=True))
+    async with cluster(redis_cluster_url) as (store, proxy):
+        before, saved = await warm(store), exchange(1)
+        with proxy.counting() as reading:
+            turn = await read(store)
+        with proxy.counting() as writing:
+            await store.memory.save_turn(thread=a_thread(), messages=saved, existed=True)
+        assert (reading.commands, reading.waits) == ({"EVALSHA": 1, "GET": 1}, 1)
+        assert ids(turn.messages) == [*(f"m{number:06}" for number in range(size - 8, size)), *before]
+        assert turn.resource is not None
+        assert (writing.commands, writing.waits) == ({"EVALSHA": 1}, 1)
+        assert ids((await read(store)).messages[-2:]) == ids(saved)
+        for message in saved:
+            assert await store.records.fetch(Get(MESSAGES, (message.id,))) == (message,)
+        with proxy.counting() as again:
+            await store.memory.save_turn(thread=a_thread(), messages=saved, existed=True)
+        assert (again.commands, again.waits) == ({"EVALSHA": 2}, 2), "a message saved again is read first"
 
-    Beside the script a write claims each message id with one SET, in parallel and before it: a message must be found by its id alone, and
-    the slot of its id is another one than its thread's. The row of the budget has no room for those.
-    """
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_turn_on_a_cluster_whose_ids_were_made_elsewhere_is_one_script_and_one_set_a_message(redis_cluster_url, size):
+    """An id that does not tell its thread's slot has its entry in another one: it is claimed there, in parallel, before the script."""
     async with RedisCluster.from_url(redis_cluster_url) as client:
         await load(client, size, keys=Keyspace(cluster=True))
     async with cluster(redis_cluster_url) as (store, proxy):
         await warm(store)
-        await store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=True)
-        with proxy.counting() as reading:
-            turn = await read(store)
-        with proxy.counting() as writing:
-            await store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=True)
-        assert (reading.commands, reading.waits) == ({"EVALSHA": 1, "GET": 1}, 1)
-        assert [message.id for message in turn.messages] == [*(f"m{number:06}" for number in range(size - 6, size)), "u0", "a0", "u1", "a1"]
-        assert turn.resource is not None
-        assert writing.commands["EVALSHA"] == 2, "a message saved again is read first"
-        with proxy.counting() as writing:
-            await store.memory.save_turn(thread=a_thread(), messages=exchange(2), existed=True)
-        assert writing.commands == {"SET": 2, "EVALSHA": 1}
-        assert writing.waits == 2
+        for made in (["u1", "a1"], [clock.new_id(within="another"), clock.new_id(within="a third")]):
+            messages = [a_message(name, created=10**9 + number) for number, name in enumerate(made)]
+            # Known before: a connection to the node of either id.
+            await store.records.fetch(*(Get(MESSAGES, (name,)) for name in made))
+            with proxy.counting() as writing:
+                await store.memory.save_turn(thread=a_thread(), messages=messages, existed=True)
+            assert (writing.commands, writing.waits) == ({"SET": 2, "EVALSHA": 1}, 2)
+            assert set(made) <= set(ids((await read(store)).messages))
 
 
 async def test_the_other_operations_of_the_trial_cost_what_is_stated_on_one_node(redis_url):
@@ -154,10 +174,11 @@ async def test_the_other_operations_of_the_trial_cost_what_is_stated_on_a_cluste
         assert compared.commands == {"EVALSHA": 2}
         assert (len(threads), listed.commands) == (20, {"EVALSHA": 1, "GET": 20})
         with proxy.counting() as opening:
-            await store.memory.save_turn(
-                thread=a_thread("new"), messages=[a_message("n1", thread_id="new"), a_message("n2", thread_id="new")]
-            )
+            await store.memory.save_turn(thread=a_thread("new"), messages=exchange(0, thread_id="new"))
         # The script says that there is no such thread; it is listed for its owner and among all; then the script writes it.
+        assert opening.commands == {"EVALSHA": 2, "ZADD": 2}
+        with proxy.counting() as opening:
+            await store.memory.save_turn(thread=a_thread("own"), messages=[a_message(f"n{i}", thread_id="own") for i in range(2)])
         assert opening.commands == {"SET": 2, "EVALSHA": 2, "ZADD": 2}
 
 

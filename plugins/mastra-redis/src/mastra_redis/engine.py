@@ -2,10 +2,10 @@
 
 The one file that talks to redis-py. Which operations and steps there are is decided in `reading` and `writing`.
 
-On a cluster a batch lies in one slot, or is refused. What lies in other slots is written around the script: where a message is found by
-its id alone is claimed before, entries of lists are added before and removed after. A process that dies in between leaves a claim or an
-entry without a record, which reads pass over; never a record that cannot be found. Two processes that save one new id in two threads at
-once may both succeed, in both threads.
+On a cluster a batch lies in one slot, or is refused. What lies in other slots is written around the script: entries of lists are added
+before and removed after, and the alias by which a message is found by its id alone is claimed before, unless the message's id was made
+within its thread: then the script does it. A process that dies in between leaves a claim or an entry without a record, which reads pass
+over; never a record that cannot be found. Two processes that save one new id in two threads at once may both succeed, in both threads.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import attrs
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import (
@@ -203,13 +204,31 @@ class RedisEngine:
                 await self._follow(steps)
                 return [self._answer(change, step, text) for change, step, text in zip(changes, steps, result[1], strict=False)]
             _, met, texts, places = result
-            if any(not met[number] for number in [*fixed, *range(len(steps), len(met))]):
+            if not all(met[len(steps) :]):
                 return None
-            for number, change in enumerate(changes):
-                if not met[number]:
-                    found = self._found(change, texts[number], places[number], steps[number])
-                    steps[number] = self._writer.after(number, change, found)
+            failed = [number for number in range(len(steps)) if not met[number]]
+            mended = await _all(
+                self._again(number, changes[number], steps[number], texts[number], places[number], fixed=number in fixed)
+                for number in failed
+            )
+            if None in mended:
+                return None
+            for number, step in zip(failed, mended, strict=True):
+                steps[number] = step
         return None
+
+    async def _again(self, number: int, change: Change, step: Step, text: bytes | None, at: bytes | None, *, fixed: bool) -> Step | None:
+        """The step of *change* on what the script found, or on what lies where it cannot look; None for a *fixed* one that has failed."""
+        place = step.place if at is None else at.decode()
+        found, was = None if text is None else Found(stored=wire.read(change.kind, change.key, text), place=place), step.was
+        if self.keys.cluster and place != step.place:
+            (found,), was = await self._run([self._reader.find_at(change.kind, change.key, place)]), place
+            if fixed and found is None and step.expect == "new" and step.leaves is None:
+                return attrs.evolve(step, was=was)
+        if fixed:
+            return None
+        again = self._writer.after(number, change, found)
+        return attrs.evolve(again, was=again.was or was)
 
     async def _first(self, changes: Sequence[Change], given: Sequence[Step | None]) -> list[Step]:
         if not self.keys.cluster:
@@ -219,7 +238,7 @@ class RedisEngine:
         )
 
     async def _first_on_cluster(self, number: int, change: Change, given: Step | None) -> Step:
-        """The first step of *change*, which must know its slot: a record to save is claimed for its place, another looked up."""
+        """The first step of *change*, which must know its slot: a record to save is claimed, if the script does not, another looked up."""
         kind, member = change.kind, member_of(change.key)
         if not self.keys.layout(kind).place:
             return given or self._writer.first(change)
@@ -230,6 +249,8 @@ class RedisEngine:
                 self._writer.after(number, change, None) if place is None else self._writer.first(change, place=place.decode())
             )
         place = self.keys.place_of(kind, change.record)
+        if self.keys.reaches_alias(kind, member, place=place):
+            return given or self._writer.first(change)
         claimed = await self._send("SET", alias, place, "NX", "GET", writes=True, get=True)
         if claimed is None or claimed.decode() == place:
             return given or self._writer.first(change)
@@ -237,7 +258,7 @@ class RedisEngine:
             (found,) = await self._run([self._reader.find(kind, change.key)])
             if found is not None and found.place != place:
                 return self._writer.after(number, change, found)
-        if given is None or given.settle:
+        if given is None or (given.settle and given.leaves is None):
             # Whoever claimed it never wrote the record, or removed it since.
             await self._send("SET", alias, place, writes=True)
         return given or self._writer.first(change)
@@ -268,14 +289,16 @@ class RedisEngine:
         if not self.keys.cluster:
             return
         after = [self._send("ZREM", e.key, e.member, writes=True) for step in steps for e in step.remove if not e.local]
-        after += [self._send("DEL", self.keys.alias(step.kind, step.member), writes=True) for step in steps if step.forget]
+        forgotten = [step for step in steps if step.forget and not self._reaches_alias(step)]
+        after += [self._send("DEL", self.keys.alias(step.kind, step.member), writes=True) for step in forgotten]
         await _partly(_all([*after, *(self._leave(step, step.leaves) for step in steps if step.leaves is not None)]))
 
     async def _leave(self, step: Step, found: Found) -> None:
-        await self._send("SET", self.keys.alias(step.kind, step.member), step.place, writes=True)
+        if not self._reaches_alias(step):
+            await self._send("SET", self.keys.alias(step.kind, step.member), step.place, writes=True)
         key, left = step.kind.key_of(found.stored.record), found
         for _ in range(TRIES):
-            code, *_ = await self._commit([self._writer.after(0, Delete(step.kind, key), left)])
+            code, *_ = await self._commit([self._writer.leaving(step, left)])
             if code == 1:
                 return
             (changed,) = await self._run([self._reader.find_at(step.kind, key, found.place)])
@@ -286,11 +309,8 @@ class RedisEngine:
     def _idle(self, step: Step) -> bool:
         return self.keys.cluster and step.slot == ""
 
-    def _found(self, change: Change, text: bytes | None, place: bytes | str | None, step: Step) -> Found | None:
-        if text is None:
-            return None
-        where = step.place if place is None else place if isinstance(place, str) else place.decode()
-        return Found(stored=wire.read(change.kind, change.key, text), place=where)
+    def _reaches_alias(self, step: Step) -> bool:
+        return self.keys.reaches_alias(step.kind, step.member, place=step.place)
 
     def _answer(self, change: Change, step: Step, text: bytes | None) -> Any:
         return step.answer if text is None else wire.read(change.kind, change.key, text).record

@@ -168,15 +168,17 @@ for i, s in ipairs(plan) do
   local key, place = KEYS[s.key], s.place or false
   if s.alias then
     local at = redis.call('GET', KEYS[s.alias])
-    if at then
-      if at ~= place then key = s.head .. at .. s.neck .. s.member end
+    if at and at ~= s.was then
+      -- Without a head the record lies in another slot, if it is there: the caller has to look, and to say then what the alias was.
+      if at ~= place then key = s.head and s.head .. at .. s.neck .. s.member end
       place = at
     end
   end
   local whole = false
   if key then whole = redis.call('GET', key) end
   found[i], places[i], spliced[i] = whole, place, false
-  if s.expect == 'new' then met[i] = not whole
+  if not key then met[i] = false
+  elseif s.expect == 'new' then met[i] = not whole
   elseif s.expect == 'same' then met[i] = whole == ARGV[s.raw]
   elseif s.expect == 'touch' then met[i] = touchable(i, s, whole)
   else met[i] = false end

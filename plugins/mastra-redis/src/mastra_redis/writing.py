@@ -37,6 +37,8 @@ class Step:
         add, remove: entries of sorted sets, those in other slots too.
         settle: whether the alias is to name *place*; one in another slot has been claimed already.
         forget: whether the alias is to go.
+        was: on a cluster: the other place that the alias may name, because what lies there is known.
+        minds_alias: whether the script looks at the alias; not where a record goes that the alias no longer names.
         equal, raise_to, absent: of a touch, as WRITE takes them.
         answered: whether the script is asked for the text afterwards.
         answer: the answer to the change, where it is known beforehand.
@@ -55,6 +57,8 @@ class Step:
     remove: tuple[Entry, ...] = ()
     settle: bool = False
     forget: bool = False
+    was: str | None = None
+    minds_alias: bool = True
     equal: tuple[tuple[str, str], ...] = ()
     raise_to: tuple[dict[str, Any], ...] = ()
     absent: str | None = None
@@ -119,6 +123,11 @@ class Writer:
         place = "" if found is None else found.place
         return self._step(kind, member, place=place, **_expected(found))
 
+    def leaving(self, step: Step, found: Found) -> Step:
+        """The step that removes *found*, which *step* has written elsewhere."""
+        gone = self.after(0, Delete(step.kind, step.kind.key_of(found.stored.record), answer=False), found)
+        return attrs.evolve(gone, forget=False, minds_alias=False)
+
     def entries(self, kind: Kind[Any], record: Any) -> list[Entry]:
         """The entries of *record* in the sorted sets that are kept; a record that does not belong to a path is not on it."""
         entries = []
@@ -160,7 +169,8 @@ class Writer:
         return self._step(
             kind, member, place=place, **_expected(None if apart else found), text=new.text, delete=old_key,
             add=tuple(entry for entry in now if apart or entry not in before), remove=tuple(gone), settle=found is None or moved,
-            answer=wire.as_read(kind, change.key, new) if change.answer else None, leaves=found if apart else None,
+            answer=wire.as_read(kind, change.key, new) if change.answer else None,
+            leaves=found if apart else None, was=found.place if found is not None and apart else None,
         )  # fmt: skip
 
     def _touch(self, change: Change, member: str) -> Step | None:
@@ -228,12 +238,14 @@ def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | b
     told = []
     for step in steps:
         layout = keys.layout(step.kind)
-        alias = keys.alias(step.kind, step.member) if layout.alias and not keys.cluster else None
+        reached = step.minds_alias and keys.reaches_alias(step.kind, step.member, place=step.place)
+        alias = keys.alias(step.kind, step.member) if reached else None
         deleted = [key(name) for name in (*step.delete, *((alias,) if alias and step.forget else ()))]
         told.append(
             {
                 "key": key(keys.record(step.kind, step.member, place=step.place)), "member": step.member, "place": step.place,
-                "alias": key(alias) if alias else None, "head": layout.head, "neck": layout.neck, "expect": step.expect,
+                "alias": key(alias) if alias else None, "was": step.was, "expect": step.expect,
+                "head": None if keys.cluster else layout.head, "neck": None if keys.cluster else layout.neck,
                 "raw": text(step.raw), "text": text(step.text), "delete": deleted,
                 "add": [[key(e.key), e.score, e.member] for e in step.add if e.local],
                 "remove": [[key(e.key), e.member] for e in step.remove if e.local],
