@@ -69,8 +69,10 @@ def missed(wanted: str, *, answer: str, read: list[str]) -> str:
     if wanted.lower() in answer.lower():
         return ""
     if not any(wanted in message for message in read):
-        return f"         MISSED: {wanted} was not read from memory"
-    return f"         missed by the model: {wanted} was read from memory. It has 135 million parameters; see plugins/mastra-local/README.md"
+        return f"         MISSED: {wanted} was not read from memory\n"
+    return (
+        f"         missed by the model: {wanted} was read from memory. It has 135 million parameters; see plugins/mastra-local/README.md\n"
+    )
 
 
 def demonstrate(path: Path, name: str) -> None:
@@ -86,7 +88,7 @@ def demonstrate(path: Path, name: str) -> None:
         read = line["read"]
         assert isinstance(read, list)
         print(f"  you:   {line['asked']}\n  agent: {line['answer']}      (after reading {len(read)} messages from memory)")
-        print(f"{missed(wanted, answer=str(line['answer']), read=read)}\n")
+        print(missed(wanted, answer=str(line["answer"]), read=read))
     first = asked[0]["read"]
     assert isinstance(first, list)
     print("What process 2 read from memory before its first answer:\n")

@@ -6,7 +6,7 @@ Knows names and values of options. Must not know stores, agents or models.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import attrs
 
