@@ -22,27 +22,21 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    ClusterDownError,
-    ClusterError,
     ConnectionError,  # noqa: A004  # the driver's name
     MaxConnectionsError,
-    NoPermissionError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
     RedisError,
-    ResponseError,
     TimeoutError,  # noqa: A004  # the driver's name
 )
 
-from mastra_core.errors import ConflictError, StorageUnavailableError, StoredDataError, UnsupportedError
+from mastra_core.errors import ConflictError, UnsupportedError
 from mastra_core.storage.records.changes import Change, Delete, Save
 from mastra_core.storage.records.engine import Fault, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
 from mastra_redis import scripts, wire
 from mastra_redis.capabilities import ON_A_CLUSTER, ON_A_NODE
+from mastra_redis.faults import WriteInterrupted, diagnose
 from mastra_redis.keys import Keyspace, member_of
 from mastra_redis.reading import Found, Op, Reader, together
 from mastra_redis.writing import Step, Writer, plan
@@ -55,10 +49,6 @@ STEP = 500
 
 TRIES = 60
 """How often a compare-and-set is tried; every round that one loses another wins."""
-
-
-class WriteInterrupted(Exception):
-    """The connection was lost after a write was sent, so nobody knows whether it was made."""
 
 
 class RedisEngine:
@@ -334,32 +324,8 @@ class RedisEngine:
                 raise
 
     def diagnose(self, error: BaseException) -> Fault | None:
-        """What an error of redis-py means; None for one that only a mistake of ours can cause."""
-        text = str(error)
-        if isinstance(error, WriteInterrupted):
-            return _unavailable(
-                f"the connection broke in the middle of a write, which may have been made or not ({text}). Read before writing again."
-            )
-        if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
-            return _unavailable("the server refused the user name or password; correct them in the URL")
-        if isinstance(error, NoPermissionError):
-            return _unavailable(
-                f"the user lacks a permission ({text}); allow +eval +evalsha +get +set +zadd +zrem +del +ping and what the scripts call"
-            )
-        if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in text:
-            return _unavailable("the server is out of memory (maxmemory) and writes nothing; free some, or raise maxmemory")
-        if isinstance(error, ReadOnlyError) or "READONLY" in text:
-            return _unavailable("the server is a read-only replica; connect to the master", retry=True)
-        if isinstance(error, ClusterDownError | BusyLoadingError | MaxConnectionsError) or text.startswith(
-            ("LOADING", "CLUSTERDOWN", "TRYAGAIN")
-        ):
-            return _unavailable(f"the server is not ready ({text}); try again", retry=True)
-        if isinstance(error, ConnectionError | TimeoutError | ClusterError | RedisClusterException):
-            return _unavailable(f"the server did not answer ({text}); is it running, and is the address right?", retry=True)
-        if isinstance(error, ResponseError) and "WRONGTYPE" in text:
-            message = f"Redis holds a value of another type at a key of ours ({text}). Rename or delete that key; nothing was written."
-            return Fault(error=StoredDataError, message=message)
-        return None
+        """What an error of redis-py means."""
+        return diagnose(error)
 
 
 _DIGESTS = {script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest() for script in (scripts.READ, scripts.WRITE)}
@@ -391,10 +357,6 @@ async def _pause(attempt: int) -> None:
 def _never_sent(error: BaseException) -> bool:
     """Whether the connection could not even be made, or the server said that it is loading: redis-py tells only by type and words."""
     return isinstance(error, BusyLoadingError | MaxConnectionsError | AuthenticationError) or "connecting to" in str(error)
-
-
-def _unavailable(message: str, *, retry: bool = False) -> Fault:
-    return Fault(error=StorageUnavailableError, message=f"Redis: {message}", retry=retry)
 
 
 def _conflict() -> ConflictError:

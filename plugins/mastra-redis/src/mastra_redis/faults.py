@@ -1,0 +1,61 @@
+"""What redis-py's errors mean to a user: the error, the mend, and whether trying again is exact.
+
+Knows the driver's exceptions and Redis' error texts; sends nothing.
+"""
+
+from __future__ import annotations
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ClusterError,
+    ConnectionError,  # noqa: A004  # the driver's name
+    MaxConnectionsError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+    TimeoutError,  # noqa: A004  # the driver's name
+)
+
+from mastra_core.errors import StorageUnavailableError, StoredDataError
+from mastra_core.storage.records.engine import Fault
+
+
+class WriteInterrupted(Exception):
+    """The connection was lost after a write was sent, so nobody knows whether it was made."""
+
+
+def diagnose(error: BaseException) -> Fault | None:
+    """What an error of redis-py means; None for one that only a mistake of ours can cause."""
+    text = str(error)
+    if isinstance(error, WriteInterrupted):
+        return _unavailable(
+            f"the connection broke in the middle of a write, which may have been made or not ({text}). Read before writing again."
+        )
+    if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
+        return _unavailable("the server refused the user name or password; correct them in the URL")
+    if isinstance(error, NoPermissionError):
+        return _unavailable(
+            f"the user lacks a permission ({text}); allow +eval +evalsha +get +set +zadd +zrem +del +ping and what the scripts call"
+        )
+    if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in text:
+        return _unavailable("the server is out of memory (maxmemory) and writes nothing; free some, or raise maxmemory")
+    if isinstance(error, ReadOnlyError) or "READONLY" in text:
+        return _unavailable("the server is a read-only replica; connect to the master", retry=True)
+    if isinstance(error, ClusterDownError | BusyLoadingError | MaxConnectionsError) or text.startswith(
+        ("LOADING", "CLUSTERDOWN", "TRYAGAIN")
+    ):
+        return _unavailable(f"the server is not ready ({text}); try again", retry=True)
+    if isinstance(error, ConnectionError | TimeoutError | ClusterError | RedisClusterException):
+        return _unavailable(f"the server did not answer ({text}); is it running, and is the address right?", retry=True)
+    if isinstance(error, ResponseError) and "WRONGTYPE" in text:
+        message = f"Redis holds a value of another type at a key of ours ({text}). Rename or delete that key; nothing was written."
+        return Fault(error=StoredDataError, message=message)
+    return None
+
+
+def _unavailable(message: str, *, retry: bool = False) -> Fault:
+    return Fault(error=StorageUnavailableError, message=f"Redis: {message}", retry=retry)
