@@ -12,12 +12,12 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.errors import InvalidInputError
+from mastra_core.storage.domains.clearing import clear
 from mastra_core.storage.domains.operation import operation
-from mastra_core.storage.domains.owners import BATCH, apply_owned, dated, owned_by_another, saves
+from mastra_core.storage.domains.owners import apply_owned, dated, owned_by_another, saves
 from mastra_core.storage.domains.resources import ResourceMethods
-from mastra_core.storage.records.changes import Change, Delete, Save
+from mastra_core.storage.records.changes import Change, Save
 from mastra_core.storage.records.checks import check_id
-from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
 from mastra_core.storage.records.query import Get, Is, Query, Read
 
@@ -95,10 +95,5 @@ class MemoryDomain(ResourceMethods):
     @operation
     async def dangerously_clear_all(self) -> None:
         """Remove every thread, message and resource of the store; there is no way back."""
-        kinds: tuple[Kind[Any], ...] = (MESSAGES, THREADS, RESOURCES)
-        for kind in kinds:
-            keys: list[Key] = []
-            async for _, record in self.records.scan(kind):
-                keys.append(kind.key_of(record))
-            for start in range(0, len(keys), BATCH):
-                await self.records.apply(*(Delete(kind, key, answer=False) for key in keys[start : start + BATCH]), atomic=False)
+        for kind in (MESSAGES, THREADS, RESOURCES):
+            await clear(self.records, kind)
