@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_turn_is_measured_beside_the_same_statements_by_hand(tmp_path: Path) -> None:
-    """Issue: "save_turn and last-10 against hand-written sqlite3 (same statements, same worker-thread hop) in one run".
+    """Issue: "save_turn and last-10 against hand-written sqlite3 (same statements, same worker-thread hop) in one run, …: within 2x, flat".
 
     How fast it is, and that it stays within 2x and flat, is what `make bench` shows; a test that asserts a time fails on a busy machine.
     """

@@ -137,7 +137,7 @@ def test_mastra_core_alone_can_be_installed_and_imported(environment: Environmen
 
 
 def test_the_readmes_quick_start_does_what_it_says(environment: Environment) -> None:
-    """The README's commands and program, word for word, in an empty environment, print what the README promises.
+    """Issue: "Tried as a new user would, in an empty environment": the README's commands and program, word for word, print what it promises.
 
     The program runs twice: what the first process left behind does not disturb the second.
     """
