@@ -9,7 +9,7 @@ from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.records import Records
 
 BATCH = 1000
-"""Records deleted at once."""
+"""Records read, deleted or written at once by work of any length, on a store without a limit of its own."""
 
 
 async def clear(records: Records, kind: Kind[Any]) -> None:

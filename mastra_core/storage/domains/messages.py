@@ -13,10 +13,11 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.errors import InvalidInputError, StorageError, ThreadNotFoundError
+from mastra_core.storage.domains.clearing import BATCH
 from mastra_core.storage.domains.filters import Include, MessageFilter, id_list, message_where, thread_ids, window
 from mastra_core.storage.domains.old_messages import readable
 from mastra_core.storage.domains.operation import operation
-from mastra_core.storage.domains.owners import BATCH, apply_moving, saves, step_of, touches
+from mastra_core.storage.domains.owners import apply_moving, saves, step_of, touches
 from mastra_core.storage.domains.paging import Cut, OrderBy, Page, check_options, check_order
 from mastra_core.storage.domains.threads import ThreadMethods
 from mastra_core.storage.records.changes import Change, Delete, Patch, Refused, Save

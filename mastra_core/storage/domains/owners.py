@@ -13,14 +13,12 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.errors import OwnershipError, ThreadNotFoundError
+from mastra_core.storage.domains.clearing import BATCH
 from mastra_core.storage.records.changes import Change, Patch, Refused, Save
 from mastra_core.storage.records.checks import check_time, cut
 from mastra_core.storage.records.kinds import MESSAGES, THREADS, Message, Thread
 from mastra_core.storage.records.query import Get, Is
 from mastra_core.storage.records.records import Records
-
-BATCH = 1000
-"""Records read, deleted or written at once by work of any length, on a store without a limit of its own."""
 
 
 def step_of(records: Records) -> int:

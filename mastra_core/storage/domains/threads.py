@@ -13,10 +13,11 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.errors import ConflictError, ThreadNotFoundError
+from mastra_core.storage.domains.clearing import BATCH
 from mastra_core.storage.domains.dating import Dating
 from mastra_core.storage.domains.filters import ThreadFilter, date_span, id_list, thread_where
 from mastra_core.storage.domains.operation import operation
-from mastra_core.storage.domains.owners import BATCH, apply_owned, dated
+from mastra_core.storage.domains.owners import apply_owned, dated
 from mastra_core.storage.domains.paging import Cut, OrderBy, Page, check_options, check_order, whole
 from mastra_core.storage.records.changes import Delete, Patch, Refused, Save
 from mastra_core.storage.records.checks import check_id
@@ -156,7 +157,8 @@ class ThreadMethods:
         The thread goes first, so that runs that had read it can no longer save. Save no new thread under this id before this returns.
         """
         await self.records.apply(Delete(THREADS, (thread_id,), answer=False))
-        await self._purge_messages(thread_id)
+        while await self.records.purge(Query(MESSAGES, "by_thread", at={"thread_id": thread_id}), limit=BATCH):
+            pass
 
     @operation
     async def clone_thread(
@@ -238,10 +240,6 @@ class ThreadMethods:
             if len(found) < BATCH:
                 return query
             walk = attrs.evolve(walk, after=_place(found[-1]))
-
-    async def _purge_messages(self, thread_id: str) -> None:
-        while await self.records.purge(Query(MESSAGES, "by_thread", at={"thread_id": thread_id}), limit=BATCH):
-            pass
 
 
 def _place(message: Message) -> Cursor:

@@ -142,10 +142,6 @@ class Writer:
                 )  # fmt: skip
         return entries
 
-    def record_key(self, step: Step) -> str:
-        """The key of the step's record."""
-        return self.keys.record(step.kind, step.member, place=step.place)
-
     def _step(self, kind: Kind[Any], member: str, *, place: str, settle: bool = False, **rest: Any) -> Step:
         settled = settle and bool(self.keys.layout(kind).alias)
         return Step(kind=kind, member=member, place=place, slot=self.keys.slot(kind, member, place=place), settle=settled, **rest)
