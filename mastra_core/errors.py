@@ -7,9 +7,11 @@ MastraError
 │  ├─ UnsupportedError         this backend cannot do that
 │  └─ AgentNotFoundError       also LookupError
 ├─ ModelError                  a model or its provider refused or failed
+│  └─ ContextLengthError       the prompt is longer than the model can read
 └─ StorageError                .store_id .operation .code
    ├─ InvalidInputError        a value was refused before anything was sent; also ValueError
    ├─ ThreadNotFoundError      also LookupError
+   ├─ IndexNotFoundError       there is no such vector index; also LookupError
    ├─ OwnershipError           the thread belongs to another resource
    ├─ ConflictError            concurrent writers kept winning
    ├─ StoredDataError          what is stored cannot be decoded
@@ -52,6 +54,10 @@ class ModelError(MastraError):
     """A model, or the provider behind it, refused or failed."""
 
 
+class ContextLengthError(ModelError):
+    """The prompt is longer than the model can read; send less history, or choose a model that reads more."""
+
+
 class StorageError(MastraError):
     """A store could not do what was asked.
 
@@ -74,6 +80,10 @@ class InvalidInputError(StorageError, ValueError):
 
 class ThreadNotFoundError(StorageError, LookupError):
     """There is no thread with this id."""
+
+
+class IndexNotFoundError(StorageError, LookupError):
+    """There is no vector index of this name."""
 
 
 class OwnershipError(StorageError):

@@ -1,4 +1,4 @@
-"""Opens whatever store answers a URL.
+"""Opens whatever store, or vector store, answers a URL.
 
 Knows URLs and plugins; must not know any backend. A URL holds passwords: of one, only the scheme is ever repeated.
 """
@@ -6,11 +6,13 @@ Knows URLs and plugins; must not know any backend. A URL holds passwords: of one
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from mastra_core.errors import ConfigurationError, PluginError, UnknownBackendError
-from mastra_core.plugins.descriptions import StoreDescription
-from mastra_core.plugins.manager import Plugin, names_of, nearest, plugin_for
+from mastra_core.plugins.descriptions import StoreDescription, VectorDescription
+from mastra_core.plugins.manager import names_of, nearest, plugin_for
 from mastra_core.storage.store import Store
+from mastra_core.storage.vectors.port import VectorStore
 
 INSTALLABLE = {
     "dynamodb": "mastra-dynamodb",
@@ -37,15 +39,42 @@ def open_store(url: str) -> Store:
         PluginError: the plugin that answers is broken.
         ConfigurationError: *url* is no URL, or its plugin refuses it.
     """
+    opened: Store = _open(url, kind=StoreDescription, wanted=Store, what="store")
+    return opened
+
+
+def open_vector(url: str) -> VectorStore:
+    """The vector store at *url*, of whichever installed plugin answers its scheme; it connects on first use.
+
+    Args:
+        url: such as "file:./mastra.db" or ":memory:".
+
+    Raises:
+        UnknownBackendError: no installed plugin answers; the message says what to install or what was probably meant.
+        PluginError: the plugin that answers is broken.
+        ConfigurationError: *url* is no URL, or its plugin refuses it.
+    """
+    opened: VectorStore = _open(url, kind=VectorDescription, wanted=VectorStore, what="vector store")
+    return opened
+
+
+Kind = type[StoreDescription] | type[VectorDescription]
+
+
+def _open(url: str, *, kind: Kind, wanted: type, what: str) -> Any:
     scheme = _scheme(url)
     plugin = plugin_for(scheme.partition("+")[0])
     if plugin is None:
-        raise _unanswered(url, scheme)
-    description = plugin.describing(StoreDescription, scheme, scheme.partition("+")[0])
+        raise _unanswered(url, scheme, kind)
+    description: StoreDescription | VectorDescription | None = plugin.describing(kind, scheme, scheme.partition("+")[0])
     if description is None:
-        msg = f"{plugin} answers {scheme!r}, but not with a store; {_installed()}"
+        msg = f"{plugin} answers {scheme!r}, but not with a {what}; {_installed(kind)}"
         raise UnknownBackendError(msg)
-    return _checked(plugin.make(description, url), plugin, description)
+    opened = plugin.make(description, url)
+    if not isinstance(opened, wanted):
+        msg = f"{plugin}: its factory {description.factory!r} must return a {wanted.__name__}, found {type(opened).__name__}"
+        raise PluginError(msg)
+    return opened
 
 
 def _scheme(url: object) -> str:
@@ -64,22 +93,15 @@ def _scheme(url: object) -> str:
     return match[1].lower()
 
 
-def _unanswered(url: str, scheme: str) -> UnknownBackendError:
+def _unanswered(url: str, scheme: str, kind: Kind) -> UnknownBackendError:
     colon = "://" if url[len(scheme) :].startswith("://") else ":"
     name = scheme.partition("+")[0]
     if name in INSTALLABLE:
         return UnknownBackendError(f"no plugin for '{scheme}{colon}…'. Install one: pip install {INSTALLABLE[name]}")
-    near = nearest(name, {*names_of(StoreDescription), *INSTALLABLE})
+    near = nearest(name, {*names_of(kind), *INSTALLABLE})
     mend = f"Did you mean '{near}{colon}'?" if near else "Install a plugin that answers it, or use one of these."
-    return UnknownBackendError(f"no storage plugin answers '{scheme}{colon}…' ({_installed()}). {mend}")
+    return UnknownBackendError(f"no storage plugin answers '{scheme}{colon}…' ({_installed(kind)}). {mend}")
 
 
-def _installed() -> str:
-    return f"installed: {', '.join(names_of(StoreDescription)) or 'none'}"
-
-
-def _checked(store: object, plugin: Plugin, description: StoreDescription) -> Store:
-    if not isinstance(store, Store):
-        msg = f"{plugin}: its factory {description.factory!r} must return a Store, found {type(store).__name__}"
-        raise PluginError(msg)
-    return store
+def _installed(kind: Kind) -> str:
+    return f"installed: {', '.join(names_of(kind)) or 'none'}"

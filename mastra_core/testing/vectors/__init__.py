@@ -1,0 +1,3 @@
+"""The contract of a vector store."""
+
+from __future__ import annotations
