@@ -38,26 +38,43 @@ INDEXES = (
     Index("idx_workflow_snapshot_name_created_at", RUNS, 'workflow_name, "createdAt", run_id'),
     Index("idx_workflow_snapshot_run_created_at", RUNS, 'run_id, "createdAt", workflow_name'),
     Index("idx_workflow_snapshot_created_at", RUNS, '"createdAt", workflow_name, run_id'),
+    Index(
+        "idx_workflow_snapshot_resource_created_at",
+        RUNS,
+        '"resourceId", "createdAt", workflow_name, run_id',
+        where='"resourceId" IS NOT NULL',
+    ),
     Index("idx_scorers_scorer_created_at", SCORES, '"scorerId", "createdAt", id'),
     Index("idx_scorers_run_created_at", SCORES, '"runId", "createdAt", id'),
     Index("idx_scorers_entity_created_at", SCORES, '"entityId", "entityType", "createdAt", id'),
     Index("idx_scorers_span_created_at", SCORES, '"traceId", "spanId", "createdAt", id'),
+    Index("idx_scorers_resource_created_at", SCORES, '"resourceId", "createdAt", id', where='"resourceId" IS NOT NULL'),
+    Index("idx_scorers_thread_created_at", SCORES, '"threadId", "createdAt", id', where='"threadId" IS NOT NULL'),
     Index("idx_scorers_created_at", SCORES, '"createdAt", id'),
     Index("mastra_ai_spans_spanid_traceid_idx", SPANS, '"spanId", "traceId"', unique=True),
     Index("mastra_ai_spans_trace_started_at_idx", SPANS, '"traceId", "startedAt"'),
     Index("mastra_ai_spans_roots_started_at_idx", SPANS, '"startedAt" DESC', where='"parentSpanId" IS NULL'),
     Index("idx_ai_spans_roots_started_at", SPANS, '"startedAt", "traceId", "spanId"', where='"parentSpanId" IS NULL'),
     Index("idx_ai_spans_roots_ended_at", SPANS, f'ifnull("endedAt", \'{_LATEST}\'), "traceId", "spanId"', where='"parentSpanId" IS NULL'),
+    Index("idx_ai_spans_resource_started_at", SPANS, '"resourceId", "startedAt", "traceId", "spanId"', where='"resourceId" IS NOT NULL'),
+    Index("idx_ai_spans_thread_started_at", SPANS, '"threadId", "startedAt", "traceId", "spanId"', where='"threadId" IS NOT NULL'),
 )
 """TypeScript's indexes of messages (the first two) and of spans (`mastra_ai_spans_…`), and ours, which it ignores."""
 
 
 class SQLiteDialect:
-    """SQLite, from 3.35 (RETURNING)."""
+    """SQLite, from 3.35 (RETURNING).
+
+    Args:
+        jsonb: whether the library that runs the statements knows binary JSONB; default: as this process's.
+    """
 
     parameter = "?"
     nulls_last = _LATEST
     share_lock = ""
+
+    def __init__(self, *, jsonb: bool = HAS_JSONB) -> None:
+        self._jsonb = jsonb
 
     def table(self, kind: Kind[Any]) -> str:
         """The table of a kind."""
@@ -66,20 +83,23 @@ class SQLiteDialect:
     @lru_cache(maxsize=256)  # noqa: B019  # one dialect lives as long as the process
     def columns(self, field: Field) -> Sequence[Column]:
         """One column a field; a `json` field's is written as JSONB where the library knows it."""
-        return (Column(field.column, _DECLARED.get(field.type, "TEXT"), "jsonb({})" if field.type == "json" and HAS_JSONB else "{}"),)
+        return (Column(field.column, _DECLARED.get(field.type, "TEXT"), "jsonb({})" if field.type == "json" and self._jsonb else "{}"),)
 
     def read(self, field: Field) -> str:
         """The column; JSONB as text, and what is no JSONB as bytes, so that decoding it names the record."""
         column = self.column(field)
         if field.type != "json":
             return column
-        if not HAS_JSONB:
+        if not self._jsonb:
             return f"mastra_json({column})"
         return f"CASE WHEN typeof({column}) = 'blob' AND json_valid({column}, 8) THEN json({column}) ELSE {column} END"
 
     def column(self, field: Field) -> str:
-        """The column, without the alias, which SQLite does not know in RETURNING."""
-        return f'"{field.column}"'
+        """The column, without the alias, which SQLite does not know in RETURNING.
+
+        In brackets: of a name in double quotes that is no column, SQLite makes the text itself, and a dropped title would read "title".
+        """
+        return f"[{field.column}]"
 
     def ordered(self, field: Field) -> str:
         """The column; SQLite compares text by code point."""
@@ -100,9 +120,9 @@ class SQLiteDialect:
 
     def merged(self, column: str) -> str:
         """Merged by a function of ours, since json_patch goes deeper than one level and deletes nulls."""
-        text = f"json({column})" if HAS_JSONB else f"mastra_json({column})"
+        text = f"json({column})" if self._jsonb else f"mastra_json({column})"
         merged = f"mastra_merge({text}, {{}})"
-        return f"jsonb({merged})" if HAS_JSONB else merged
+        return f"jsonb({merged})" if self._jsonb else merged
 
     def json_is(self, field: Field, path: Names, value: Json) -> tuple[str, list[Any]]:
         """By JSON type and, where the type has more than one value, by value."""
@@ -133,13 +153,16 @@ class SQLiteDialect:
         return clock.to_text(instant)
 
     def time_value(self, found: Any) -> datetime:
-        """The instant of ISO text."""
+        """The instant of ISO text in the one form that lists are ordered by (contract §0.5); of another they would lose their place."""
+        if not clock.is_stored_form(found):
+            msg = "it is no time of the form YYYY-MM-DDTHH:MM:SS.mmmZ"
+            raise ValueError(msg)
         return clock.from_text(found)
 
     def _json(self, field: Field) -> str:
         """The column as something SQLite's JSON functions take; old message content may be plain text, which counts as nothing."""
         column = self.column(field)
-        if field.type == "json" and not HAS_JSONB:
+        if field.type == "json" and not self._jsonb:
             return f"mastra_json({column})"
         return column if field.type == "json" else f"CASE WHEN json_valid({column}) THEN {column} END"
 

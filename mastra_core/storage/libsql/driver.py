@@ -10,8 +10,10 @@ Knows SQLite. Must not know records.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -89,8 +91,25 @@ class Place:
         return cls(path, mode)
 
 
-def connect(place: Place) -> Connection:
+def connect_to_look(place: Place) -> Connection:
+    """A connection that writes nothing, switches nothing, and leaves no file beside the database that was not there.
+
+    A connection opened with mode=ro cannot remove the `-wal` and `-shm` that reading a WAL database makes; one that could write does.
+    """
+    if place.path is None:
+        return connect(place)
+    readable_only = Path(f"{place.path}-wal").exists() or not os.access(place.path, os.W_OK)
+    connection = connect(attrs.evolve(place, mode="ro" if readable_only else "rw"), switch=False)
+    connection.execute("PRAGMA query_only = ON").fetchall()
+    return connection
+
+
+def connect(place: Place, *, switch: bool = True) -> Connection:
     """A connection in autocommit mode with every PRAGMA set; usable from one thread at a time.
+
+    Args:
+        place: what to open.
+        switch: whether a file that may be written is switched to WAL if it is not.
 
     Raises:
         sqlite3.Error: the file cannot be opened, or is no database.
@@ -110,7 +129,7 @@ def connect(place: Place) -> Connection:
         if not HAS_JSONB:
             connection.create_function("mastra_json", 1, _json_text, deterministic=True)
         connection.create_function("mastra_merge", 2, _merged, deterministic=True)
-        if place.path is not None and place.mode != "ro":
+        if switch and place.path is not None and place.mode != "ro":
             _use_wal(connection)
     except BaseException:
         connection.close()

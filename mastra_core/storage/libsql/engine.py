@@ -9,20 +9,23 @@ import asyncio
 import itertools
 import json
 import queue
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mastra_core.storage.libsql.dialect import INDEXES, SQLITE
-from mastra_core.storage.libsql.driver import Connection, Error, Place, connect
-from mastra_core.storage.libsql.faults import diagnose
+from mastra_core.storage.libsql.damage import name_changed, reread
+from mastra_core.storage.libsql.dialect import SQLITE
+from mastra_core.storage.libsql.driver import Connection, Error, Place, connect, connect_to_look, error_code, library
+from mastra_core.storage.libsql.faults import READONLY, diagnose, is_unknown_name
+from mastra_core.storage.libsql.tables import SCHEMA
 from mastra_core.storage.libsql.workers import Workers
 from mastra_core.storage.records.changes import Change, Refused
-from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
+from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, Support
 from mastra_core.storage.records.kind import Kind, R
-from mastra_core.storage.records.kinds import KINDS
 from mastra_core.storage.records.query import Get, Query, Read
 from mastra_core.storage.sql import reads as sql_reads
-from mastra_core.storage.sql import schema, writes
+from mastra_core.storage.sql import writes
+from mastra_core.storage.sql.migrate import newest
 from mastra_core.storage.sql.rows import answer, codec
 
 READERS = 4
@@ -33,12 +36,6 @@ SCAN_ROWS = 500
 
 PART = 500
 """Changes of a long batch that are encoded and then written together."""
-
-_SCHEMA = (
-    "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c "
-    "WHERE m.type = 'table' AND m.name LIKE 'mastra\\_%' ESCAPE '\\' "
-    "UNION ALL SELECT '', name FROM sqlite_master WHERE type = 'index'"
-)
 
 
 class LibSQLEngine:
@@ -56,16 +53,23 @@ class LibSQLEngine:
         self.place = place
         self.writer = self._workers(1, writing=True)
         self.readers = self.writer
+        self._opened = False
 
     async def open(self) -> None:
-        """Connect, and add what the schema lacks; on a complete schema that is one read."""
+        """Connect, and add what the schema lacks; on a complete schema that is one read.
+
+        Raises:
+            ConfigurationError: a newer release has prepared the file, or it is read-only and lacks a table or column.
+        """
         self.writer = self._workers(1, writing=True)
         self.readers = self.writer if self.place.path is None else self._workers(READERS, writing=False)
-        if await self.readers.run(_needed):
-            await self.writer.run(_migrate)
+        self._opened = True
+        if not await self.readers.run(_ready):
+            await self._migrate()
 
     async def close(self) -> None:
         """Finish what was accepted and close every connection."""
+        self._opened = False
         await self.writer.close()
         if self.readers is not self.writer:
             await self.readers.close()
@@ -125,9 +129,34 @@ class LibSQLEngine:
             if len(records) < SCAN_ROWS:
                 return
 
+    def ddl(self) -> Sequence[str]:
+        """Statements that the program sqlite3 takes too."""
+        return SCHEMA.ddl()
+
+    async def inspect(self) -> Inspection:
+        """Over a connection of its own, which cannot write; in memory over that of the engine, and complete before there is one."""
+        if self._opened and self.place.path is None:
+            return await self.readers.run(_inspected)
+        if self.place.path is None:
+            return Inspection(server=library(), round_trip_seconds=0.0)
+        looking = Workers(lambda: connect_to_look(self.place), threads=1, writing=False)
+        try:
+            return await looking.run(_inspected)
+        finally:
+            await looking.close()
+
     def diagnose(self, error: BaseException) -> Fault | None:
         """What SQLite's result code means."""
         return diagnose(error, path=self.place.path or ":memory:")
+
+    async def _migrate(self) -> None:
+        try:
+            await self.writer.run(_migrate)
+        except Error as error:
+            if error_code(error) != READONLY:
+                raise
+            at = f"{self.place.path} is opened read-only"
+            await self.readers.run(lambda connection: SCHEMA.require(_catalog(connection), at=at))
 
     def _workers(self, threads: int, *, writing: bool) -> Workers:
         return Workers(lambda: connect(self.place), threads=threads, writing=writing)
@@ -157,19 +186,39 @@ class Parts:
             yield part
 
 
-def _needed(connection: Connection) -> list[str]:
-    return schema.missing(SQLITE, KINDS, INDEXES, found=connection.execute(_SCHEMA).fetchall())
+def _catalog(connection: Connection) -> list[Any]:
+    return connection.execute(SCHEMA.catalog).fetchall()
+
+
+def _ready(connection: Connection) -> bool:
+    try:
+        rows = connection.execute(SCHEMA.probe).fetchall()
+    except Error as error:
+        if is_unknown_name(error):
+            return False
+        raise
+    return SCHEMA.ready(rows)
 
 
 def _migrate(connection: Connection) -> None:
     """Add what is missing, inside the writer's transaction: of many processes one does it, the others find it done."""
-    for statement in _needed(connection):
-        connection.execute(statement)
+    if not _ready(connection):
+        for statement in SCHEMA.additions(_catalog(connection)):
+            connection.execute(statement)
+
+
+def _inspected(connection: Connection) -> Inspection:
+    found = _catalog(connection)
+    rows = connection.execute(SCHEMA.probe).fetchall() if SCHEMA.recorded(found) else []
+    asked = time.perf_counter()
+    connection.execute("SELECT 1").fetchone()
+    took = time.perf_counter() - asked
+    return Inspection(server=library(), version=newest(rows), missing=SCHEMA.missing(found, rows), round_trip_seconds=took)
 
 
 def _records(connection: Connection, kind: Kind[R], statement: sql_reads.Statement) -> list[R]:
     convert = codec(SQLITE, kind).record
-    return [convert(row) for row in connection.execute(statement.sql, statement.parameters)]
+    return [convert(row) for row in _rows(connection, kind, statement)]
 
 
 def _get(connection: Connection, get: Get[R]) -> R | None:
@@ -178,7 +227,14 @@ def _get(connection: Connection, get: Get[R]) -> R | None:
 
 
 def _answer(connection: Connection, read: Read[Any], statement: sql_reads.Statement) -> Any:
-    return answer(SQLITE, read, connection.execute(statement.sql, statement.parameters).fetchall())
+    return answer(SQLITE, read, _rows(connection, read.kind, statement))  # type: ignore[attr-defined]  # every read has a kind
+
+
+def _rows(connection: Connection, kind: Kind[Any], statement: sql_reads.Statement) -> list[Sequence[Any]]:
+    try:
+        return connection.execute(statement.sql, statement.parameters).fetchall()
+    except Error as error:
+        return reread(connection, kind, statement, error)
 
 
 def _write_parts(connection: Connection, parts: Parts) -> list[Any]:
@@ -195,7 +251,11 @@ def _write(connection: Connection, count: int, steps: Sequence[writes.Step]) -> 
     answers: list[Any] = [None] * count
     unmet: list[writes.Indexed] = []
     for step in steps:
-        rows = connection.execute(step.statement.sql, step.statement.parameters).fetchall()
+        try:
+            rows = connection.execute(step.statement.sql, step.statement.parameters).fetchall()
+        except Error as error:
+            name_changed(connection, step.changes[0][1].kind, [change.key for _, change in step.changes], error)
+            raise
         done, left = writes.answers(SQLITE, step, rows)
         unmet += left
         for index, record in done.items():

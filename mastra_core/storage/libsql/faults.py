@@ -17,6 +17,11 @@ _UNAVAILABLE = {
 }
 
 
+def is_unknown_name(error: BaseException) -> bool:
+    """Whether a statement named a table or column that is not there."""
+    return error_code(error) == ERROR and "no such" in str(error)
+
+
 def diagnose(error: BaseException, *, path: str) -> Fault:
     """The fault of a SQLite error met at *path*."""
     code, text = error_code(error), f"{path}: {error}"
@@ -28,8 +33,8 @@ def diagnose(error: BaseException, *, path: str) -> Fault:
     if code == CORRUPT:
         msg = f"{text}: the file is damaged; restore a backup, or recover what is readable with `sqlite3 FILE .recover`"
         return Fault(error=StoredDataError, message=msg)
-    if code == ERROR and "no such" in str(error):
-        msg = f"{text}: a table or column was removed while the store was open; open the store again, which adds what is missing"
+    if is_unknown_name(error):
+        msg = f"{text}: a table or column was removed; `mastra check file:{path}` prints what is missing, and the statements that add it"
         return Fault(error=StorageUnavailableError, message=msg)
     return Fault(
         error=StorageError, message=f"{text}: SQLite refused the statement (code {code}); this is a bug of mastra-core, please report it"

@@ -66,7 +66,15 @@ CAPABILITIES: Mapping[str, str] = {
     "purge": "bounded deletes along a path",
     "scan": "every record of a kind, resumable",
 }
-"""What the kit asks about: every engine states its support of each."""
+"""What the kit asks about: every engine states its support of each.
+
+Where lists along one path are supported less than others, an engine states that too, under the path's name: "mastra_messages.by_resource".
+"""
+
+
+def support_of(capabilities: Mapping[str, Support], name: str) -> Support:
+    """The support of a capability, or of a path, which is FULL unless it is stated otherwise."""
+    return capabilities.get(name, FULL) if "." in name else capabilities[name]
 
 
 @attrs.frozen(kw_only=True)
@@ -84,12 +92,29 @@ class Fault:
     retry: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class Inspection:
+    """What was found by looking at a database without changing it.
+
+    Attributes:
+        server: product and version, and those of the library where they matter; no address.
+        version: the newest schema version recorded there; None where nothing is recorded, or nothing has to be prepared.
+        missing: the statements or documents, as in ddl(), that an operator would run to make it complete; () when it is.
+        round_trip_seconds: how long one small question took, over the connection that was used.
+    """
+
+    server: str
+    version: int | None = None
+    missing: Sequence[str] = ()
+    round_trip_seconds: float
+
+
 class RecordEngine(Protocol):
     """One database behind the port.
 
     Attributes:
         max_atomic: how many changes one atomic batch may hold; None is no limit. Known after open().
-        capabilities: the support of every name in CAPABILITIES. Known after open().
+        capabilities: the support of every name in CAPABILITIES, and of paths that differ. Known after open().
         driver_errors: the exceptions that `diagnose` understands.
     """
 
@@ -100,7 +125,11 @@ class RecordEngine(Protocol):
     async def open(self) -> None:
         """Connect and prepare the database; called once, before anything else, and again if it failed.
 
-        Safe when many processes open one fresh database at once. On a prepared database at most one read.
+        Safe when many processes open one fresh database at once: one of them prepares it. Only adds. On a prepared database at most one
+        read. Where nothing may be added, a database that has what reads and writes need is opened all the same.
+
+        Raises:
+            ConfigurationError: a newer release has prepared the database, or it lacks what may not be added; the message has the mend.
         """
         ...
 
@@ -153,6 +182,21 @@ class RecordEngine(Protocol):
 
     def scan(self, kind: Kind[R], *, after: str | None) -> AsyncIterator[tuple[str, R]]:
         """Every record of *kind* at least once, in the engine's order, each with an opaque cursor that resumes behind it."""
+        ...
+
+    def ddl(self) -> Sequence[str]:
+        """What a fresh database is made of, as an operator can run it: SQL statements with their semicolons, or JSON documents.
+
+        The same at every call, and without a connection. () where nothing has to be made.
+        """
+        ...
+
+    async def inspect(self) -> Inspection:
+        """Look at the database and change nothing; also before open() and after close(), which it leaves as it found them.
+
+        Raises:
+            ConfigurationError: a newer release has prepared the database.
+        """
         ...
 
     def diagnose(self, error: BaseException) -> Fault | None:

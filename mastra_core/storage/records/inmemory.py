@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save, updated
-from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
+from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, Support
 from mastra_core.storage.records.kind import Key, Kind, R
 from mastra_core.storage.records.query import LATEST, Count, Get, Query, Read, Window, matches, place
 from mastra_core.storage.records.wire import dump_json, from_document, load_json, to_document
@@ -67,6 +67,14 @@ class InMemoryEngine:
                 record = self._load(kind, key)
                 if record is not None:
                     yield cursor, record
+
+    def ddl(self) -> Sequence[str]:
+        """Nothing has to be made."""
+        return ()
+
+    async def inspect(self) -> Inspection:
+        """Always complete."""
+        return Inspection(server="the memory of this process", round_trip_seconds=0.0)
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """No driver, no driver errors."""

@@ -88,7 +88,7 @@ THREADS = Kind(
         Field("id", "id", "id"),
         Field("resource_id", "resourceId", "text", absent=""),
         Field("title", "title", absent=""),
-        Field("metadata", "metadata", "json", optional=True),
+        Field("metadata", "metadata", "json", optional=True, shape="object"),
         Field("created_at", "createdAt", "time"),
         Field("updated_at", "updatedAt", "time"),
     ),
@@ -127,7 +127,7 @@ RESOURCES = Kind(
     fields=(
         Field("id", "id", "id"),
         Field("working_memory", "workingMemory", optional=True),
-        Field("metadata", "metadata", "json", optional=True),
+        Field("metadata", "metadata", "json", optional=True, shape="object"),
         Field("created_at", "createdAt", "time"),
         Field("updated_at", "updatedAt", "time"),
     ),
@@ -135,3 +135,6 @@ RESOURCES = Kind(
 
 KINDS: tuple[Kind[Any], ...] = (THREADS, MESSAGES, RESOURCES, RUNS, SCORES, SPANS)
 """Every kind that a store keeps, in the order its tables are made."""
+
+SCHEMA_VERSION = 1
+"""Raised with every table or column that a release adds; a database with a newer one is refused. Indexes may come and go without it."""

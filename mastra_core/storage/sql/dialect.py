@@ -18,11 +18,21 @@ Names = tuple[str, ...]
 
 @attrs.frozen
 class Column:
-    """One column that a field is written to, and the expression around its parameter (`{}`), such as `jsonb({})`."""
+    """One column that a field is written to.
+
+    Attributes:
+        name: as stored.
+        declared: its type.
+        bind: the expression around its parameter (`{}`), such as `jsonb({})`.
+        default: the expression that others' INSERTs get where they leave it out; "" is null. Rows that are older than the column do not.
+        fill: the expression of the value in older rows, of the field's other columns; "" is null.
+    """
 
     name: str
     declared: str
     bind: str = "{}"
+    default: str = ""
+    fill: str = ""
 
 
 class Dialect(Protocol):

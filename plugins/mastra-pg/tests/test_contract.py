@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import psycopg
@@ -13,14 +14,17 @@ from psycopg.rows import dict_row
 
 from mastra_core.clock import is_stored_form
 from mastra_core.storage.records.kind import Field, Key, Kind
-from mastra_core.testing import EngineContract, MemoryContract
+from mastra_core.testing import CompositeContract, EngineContract, MemoryContract
 from mastra_pg.dialect import POSTGRESQL
 from mastra_pg.engine import PostgreSQLEngine
 from mastra_pg.store import PostgresStore
+from tests.servers.fixtures import fresh_postgres_database
 
 
 class TestPostgreSQLEngine(EngineContract):
     """The port."""
+
+    snapshot = Path(__file__).parent / "snapshots" / "postgresql.txt"
 
     expected_failures: ClassVar = {
         "test_large_and_round_floats_come_back_equal": "JSONB keeps a number's value, not its notation: 1e23 comes back as a whole number",
@@ -37,10 +41,27 @@ class TestPostgreSQLEngine(EngineContract):
             await connection.execute("CREATE SCHEMA public")
         yield PostgreSQLEngine(self.url, max_connections=10)
 
+    def again(self, engine: PostgreSQLEngine) -> PostgreSQLEngine:
+        return PostgreSQLEngine(self.url, max_connections=10)
+
     async def peek(self, engine: PostgreSQLEngine, kind: Kind[Any], key: Key) -> Mapping[str, Any] | None:
         async with await psycopg.AsyncConnection.connect(self.url, row_factory=dict_row) as connection:
             where = " AND ".join(f'"{kind.by_name[name].column}" = %s' for name in kind.key)
             return await (await connection.execute(f'SELECT * FROM "{kind.name}" WHERE {where}', key)).fetchone()
+
+    async def on_disk(self, engine: PostgreSQLEngine, kind: Kind[Any], key: Key) -> Mapping[str, Any]:
+        async with await psycopg.AsyncConnection.connect(self.url, options="-c TimeZone=UTC") as connection:
+            columns = await connection.execute(
+                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s ORDER BY ordinal_position", [kind.name]
+            )
+            types = dict(await columns.fetchall())
+            shown, where = (
+                ", ".join(f'"{name}"::text' for name in types),
+                " AND ".join(f'"{kind.by_name[name].column}" = %s' for name in kind.key),
+            )
+            row = await (await connection.execute(f'SELECT {shown} FROM "{kind.name}" WHERE {where}', key)).fetchone()
+        assert row is not None
+        return {f"{name} {form}": value for (name, form), value in zip(types.items(), row, strict=True)}
 
     async def poke(self, engine: PostgreSQLEngine, kind: Kind[Any], document: Mapping[str, Any]) -> bool:
         if any(field.type == "time" and not is_stored_form(document.get(field.stored) or "") for field in kind.fields):
@@ -75,3 +96,16 @@ class TestPostgresMemory(MemoryContract):
     @asynccontextmanager
     async def open_store(self) -> AsyncIterator[PostgresStore]:
         yield PostgresStore(connection_string=self.url)
+
+
+class TestPostgresComposite(CompositeContract):
+    """Two databases of one server."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres_url: str, postgres_server: Any) -> None:
+        self.url, self.server = postgres_url, postgres_server
+
+    @asynccontextmanager
+    async def open_stores(self) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
+        with fresh_postgres_database(self.server) as other:
+            yield PostgresStore(id="one", connection_string=self.url), PostgresStore(id="other", connection_string=other)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mastra_core import clock
 from mastra_core.storage import LibSQLStore, Message, Thread
+from mastra_core.storage.libsql.driver import Place, connect
+from mastra_core.storage.records.kinds import SCHEMA_VERSION
 
+GOLDEN = Path(__file__).parents[2] / "interop" / "golden" / "libsql" / "golden.db"
+SQLITE = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())"
 LONG = "remember this, " * 40
 
 
@@ -109,16 +115,57 @@ def test_a_thread_that_is_not_there_is_told(url) -> None:
     assert "there is no thread 't9'" in ran.stderr
 
 
-def test_check_opens_the_store_and_tells_the_round_trip(url) -> None:
-    """One command says whether a URL is right and how far away the database is."""
-    found = json.loads(mastra("check", url, "--json").stdout)
-    assert found["store"] == "LibSQLStore"
-    assert found["opened_in_ms"] > 0
+def test_check_of_a_complete_database_says_what_it_is_and_exits_with_0(url) -> None:
+    """One command says whether a URL is right, what answers there and how far away it is."""
+    ran = mastra("check", url, "--json")
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (found["store"], found["schema_version"], found["missing"]) == ("LibSQLStore", SCHEMA_VERSION, [])
+    assert "SQLite 3." in found["server"]
     assert found["round_trip_ms"] >= 0
-    assert "round trip ms" in mastra("check", url).stdout
+    rows = dict(line.split("\t") for line in mastra("check", url).stdout.splitlines())
+    assert (rows["missing"], rows["schema version"]) == ("nothing", str(SCHEMA_VERSION))
 
 
-@pytest.mark.parametrize("command", [("threads",), ("messages", "t1"), ("check",)])
+def test_check_of_an_incomplete_database_prints_what_completes_it_and_changes_nothing(tmp_path) -> None:
+    """What TypeScript made lacks our indexes: each is printed as a statement, the exit code is 1, and the file stays as it was."""
+    path = tmp_path / "golden.db"
+    shutil.copy(GOLDEN, path)
+    before = path.read_bytes()
+    ran = mastra("check", f"file:{path}")
+    missing = [cell for what, cell in (line.split("\t") for line in ran.stdout.splitlines()) if what == "missing"]
+    assert ran.returncode == 1
+    assert f"{len(missing)} missing." in ran.stderr
+    assert json.loads(mastra("check", f"file:{path}", "--json").stdout)["missing"] == missing
+    assert (path.read_bytes(), [found.name for found in tmp_path.iterdir()]) == (before, ["golden.db"])
+    subprocess.run([sys.executable, "-c", SQLITE, path], input="\n".join(missing), text=True, check=True, timeout=60)
+    assert mastra("check", f"file:{path}").returncode == 0
+
+
+def test_check_of_a_newer_database_says_the_mend_and_exits_with_2(url) -> None:
+    """A newer release made it: that is an error, and nothing missing."""
+    connection = connect(Place.of_url(url))
+    connection.execute("INSERT INTO mastra_migrations VALUES (999, 'f', '', 'mastra-core 9.9.9')")
+    connection.close()
+    ran = mastra("check", url)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "Upgrade to at least mastra-core 9.9.9" in ran.stderr
+
+
+def test_what_ddl_prints_makes_a_complete_database(tmp_path) -> None:
+    """`mastra ddl URL | sqlite3 FILE` makes what the store would; printing it makes no file, and running it twice is no error."""
+    path = tmp_path / "made.db"
+    ran = mastra("ddl", f"file:{path}")
+    assert (ran.returncode, ran.stderr, list(tmp_path.iterdir())) == (0, "", [])
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", SQLITE, path], input=ran.stdout, text=True, check=True, timeout=60)
+    assert mastra("check", f"file:{path}").returncode == 0
+    assert [
+        json.loads(line)["statement"] for line in mastra("ddl", f"file:{path}", "--json").stdout.splitlines()
+    ] == ran.stdout.splitlines()
+
+
+@pytest.mark.parametrize("command", [("threads",), ("messages", "t1"), ("check",), ("ddl",)])
 def test_a_wrong_url_gets_the_errors_own_text_and_exit_code_2(command) -> None:
     """The mend is the last thing on the screen, without a traceback or the password."""
     ran = mastra(command[0], "redsi://me:hunter2@host/0", *command[1:])

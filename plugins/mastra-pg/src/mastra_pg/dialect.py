@@ -58,14 +58,19 @@ INDEXES = (
     Index("mastra_workflow_snapshot_name_order_idx", RUNS, 'workflow_name, "createdAtZ" DESC, run_id COLLATE "C" DESC'),
     Index("mastra_workflow_snapshot_run_order_idx", RUNS, 'run_id, "createdAtZ" DESC, workflow_name COLLATE "C" DESC'),
     Index("mastra_workflow_snapshot_order_idx", RUNS, '"createdAtZ" DESC, workflow_name COLLATE "C" DESC, run_id COLLATE "C" DESC'),
+    Index("mastra_workflow_snapshot_resource_order_idx", RUNS, '"resourceId", "createdAtZ" DESC', where='"resourceId" IS NOT NULL'),
     Index("mastra_scorers_scorer_order_idx", SCORES, '"scorerId", "createdAtZ" DESC, id COLLATE "C" DESC'),
     Index("mastra_scorers_run_order_idx", SCORES, '"runId", "createdAtZ" DESC, id COLLATE "C" DESC'),
     Index("mastra_scorers_entity_order_idx", SCORES, '"entityId", "entityType", "createdAtZ" DESC, id COLLATE "C" DESC'),
     Index("mastra_scorers_span_order_idx", SCORES, '"traceId", "spanId", "createdAtZ" DESC'),
+    Index("mastra_scorers_resource_order_idx", SCORES, '"resourceId", "createdAtZ" DESC', where='"resourceId" IS NOT NULL'),
+    Index("mastra_scorers_thread_order_idx", SCORES, '"threadId", "createdAtZ" DESC', where='"threadId" IS NOT NULL'),
     Index("mastra_scorers_order_idx", SCORES, '"createdAtZ" DESC, id COLLATE "C" DESC'),
     Index("mastra_ai_spans_trace_order_idx", SPANS, '"traceId", "startedAtZ"'),
     Index("mastra_ai_spans_roots_order_idx", SPANS, '"startedAtZ" DESC', where='"parentSpanId" IS NULL'),
     Index("mastra_ai_spans_roots_ended_idx", SPANS, f'coalesce("endedAtZ", {_LATEST}) DESC', where='"parentSpanId" IS NULL'),
+    Index("mastra_ai_spans_resource_order_idx", SPANS, '"resourceId", "startedAtZ" DESC', where='"resourceId" IS NOT NULL'),
+    Index("mastra_ai_spans_thread_order_idx", SPANS, '"threadId", "startedAtZ" DESC', where='"threadId" IS NOT NULL'),
 )
 """TypeScript's indexes (those without a `Z` column), and ours, which follow the order of the paths."""
 
@@ -86,7 +91,9 @@ class PostgreSQLDialect:
         """Two columns for a time, one for anything else."""
         if field.type == "time":
             return (
-                Column(f"{field.column}Z", "TIMESTAMPTZ DEFAULT NOW()", "{}::timestamptz"),
+                Column(
+                    f"{field.column}Z", "TIMESTAMPTZ", "{}::timestamptz", default="NOW()", fill=f"\"{field.column}\" AT TIME ZONE 'UTC'"
+                ),
                 Column(field.column, "TIMESTAMP", "({}::timestamptz AT TIME ZONE 'UTC')"),
             )
         if field.type == "json" and not field.unwrap:

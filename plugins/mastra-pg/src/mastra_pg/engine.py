@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,16 +21,17 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from mastra_core.errors import ConflictError
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch
-from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Support
+from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, Support
 from mastra_core.storage.records.kind import Kind, R
-from mastra_core.storage.records.kinds import KINDS
 from mastra_core.storage.records.query import Get, Query, Read
 from mastra_core.storage.sql import reads as sql_reads
-from mastra_core.storage.sql import schema, writes
+from mastra_core.storage.sql import writes
+from mastra_core.storage.sql.migrate import newest
 from mastra_core.storage.sql.reads import Statement
 from mastra_core.storage.sql.rows import answer, codec
-from mastra_pg.dialect import INDEXES, POSTGRESQL
+from mastra_pg.dialect import POSTGRESQL
 from mastra_pg.faults import diagnose
+from mastra_pg.tables import SCHEMA
 
 TRIES = 20
 """How often a batch is tried when other writers get in its way."""
@@ -37,11 +39,11 @@ TRIES = 20
 SCHEMA_LOCK = 7_274_001
 """The advisory lock under which tables are made, so that processes starting at once wait for each other."""
 
-_SCHEMA = (
-    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name LIKE 'mastra\\_%' "
-    "UNION ALL SELECT '', indexname FROM pg_indexes WHERE schemaname = current_schema()"
-)
+OPTIONS: Mapping[str, Any] = {"autocommit": True, "application_name": "mastra"}
 
+CONNECT_SECONDS = 10
+
+_FORBIDDEN = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 _BUSY = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 T = TypeVar("T")
@@ -66,15 +68,19 @@ class PostgreSQLEngine:
         self._pool: AsyncConnectionPool[Connection] | None = None
 
     async def open(self) -> None:
-        """Connect, and add what the schema lacks; on a complete schema that is one read."""
-        options = {"autocommit": True, "application_name": "mastra"}
+        """Connect, and add what the schema lacks; on a complete schema that is one read.
+
+        Raises:
+            ConfigurationError: a newer release has prepared the database, or the role may not add a table or column that is missing.
+        """
         self._pool = AsyncConnectionPool(
-            self._conninfo, min_size=1, max_size=self._max_connections, open=False, timeout=10, kwargs=options, name="mastra-pg"
+            self._conninfo, min_size=1, max_size=self._max_connections, open=False, timeout=10, kwargs=dict(OPTIONS), name="mastra-pg"
         )
-        await self._pool.open(wait=True, timeout=10)
+        await self._pool.open(wait=True, timeout=CONNECT_SECONDS)
         async with self._connection() as connection:
-            if await _needed(connection):
-                await _migrate(connection)
+            applied = await _applied(connection)
+            if applied is None or not SCHEMA.ready(applied):
+                await _prepare(connection)
 
     async def close(self) -> None:
         """Close the pool that open() made."""
@@ -139,6 +145,22 @@ class PostgreSQLEngine:
                 yield "\0".join(key), record
             if len(rows) < 500:
                 return
+
+    def ddl(self) -> Sequence[str]:
+        """Statements that the program psql takes too."""
+        return SCHEMA.ddl()
+
+    async def inspect(self) -> Inspection:
+        """Over a connection of its own."""
+        options = {**OPTIONS, "connect_timeout": CONNECT_SECONDS}
+        async with await AsyncConnection.connect(self._conninfo, **options) as connection:
+            found = await _rows(connection, SCHEMA.catalog)
+            applied = await _applied(connection) if SCHEMA.recorded(found) else ()
+            asked = time.perf_counter()
+            await connection.execute("SELECT 1")
+            took = time.perf_counter() - asked
+            server = f"PostgreSQL {connection.info.parameter_status('server_version')}"
+        return Inspection(server=server, version=newest(applied or ()), missing=SCHEMA.missing(found, applied), round_trip_seconds=took)
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """What PostgreSQL's SQLSTATE means."""
@@ -239,13 +261,27 @@ def _answers(count: int, steps: Sequence[writes.Step], rows: Sequence[Sequence[S
     return answers
 
 
-async def _needed(connection: Connection) -> list[str]:
-    found = await (await connection.execute(_SCHEMA)).fetchall()
-    return schema.missing(POSTGRESQL, KINDS, INDEXES, found=[(table, name) for table, name in found])
+async def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(statement)).fetchall()
 
 
-async def _migrate(connection: Connection) -> None:
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
-        for statement in await _needed(connection):
-            await connection.execute(statement)
+async def _applied(connection: Connection) -> list[tuple[Any, ...]] | None:
+    """The record of migrations; None where there is none, or an operator keeps it from this role."""
+    try:
+        return await _rows(connection, SCHEMA.probe)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege):
+        return None
+
+
+async def _prepare(connection: Connection) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+            found = await _rows(connection, SCHEMA.catalog)
+            if not (SCHEMA.recorded(found) and SCHEMA.ready(await _rows(connection, SCHEMA.probe))):
+                for statement in SCHEMA.additions(found):
+                    await connection.execute(statement)
+    except _FORBIDDEN as error:
+        text = str(error).partition("\n")[0]
+        at = f"role {connection.info.user!r} may not add tables to database {connection.info.dbname!r} ({text})"
+        SCHEMA.require(await _rows(connection, SCHEMA.catalog), at=at)
