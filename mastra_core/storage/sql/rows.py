@@ -13,7 +13,7 @@ import attrs
 
 from mastra_core.storage.records.kind import Field, Key, Kind, R
 from mastra_core.storage.records.query import Count, Get, Query, Read, Window, place
-from mastra_core.storage.records.wire import decode_json, dump_json, lenient_json, undecodable, unwrapped
+from mastra_core.storage.records.wire import decode_json, dump_json, lenient_json, shaped, undecodable, unwrapped
 from mastra_core.storage.sql.dialect import Dialect
 
 Convert = Callable[[Any], Any]
@@ -134,7 +134,13 @@ def parameter(dialect: Dialect, kind: Kind[Any], field: Field, value: Any) -> An
 def _reading(dialect: Dialect, kind: Kind[Any], field: Field) -> Convert | None:
     if field.type == "json" and not field.unwrap:
         return _json_of_json if dialect.encoded_twice(kind, field) else _plain_json
+    if field.shape is not None:
+        return partial(_shaped_json, field=field)
     return {"time": dialect.time_value, "json": _json, "json_text": _json_text, "bool": _bool, "float": _float}.get(field.type)
+
+
+def _shaped_json(held: Any, *, field: Field) -> Any:
+    return shaped(field, _json(held))
 
 
 def _json(held: Any) -> Any:
@@ -174,6 +180,9 @@ def _float(held: Any) -> float:
     if not isinstance(held, int | float):
         msg = f"it is {type(held).__name__}, not a number"
         raise TypeError(msg)
+    if held - held != 0:
+        msg = f"it is {held}, no finite number"
+        raise ValueError(msg)
     return float(held)
 
 

@@ -85,6 +85,8 @@ def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
 def answers(dialect: Dialect, step: Step, rows: Sequence[Sequence[Any]]) -> tuple[dict[int, Any], list[Indexed]]:
     """The answer to each change that took effect, and the changes that did not, from the rows a step returned."""
     kind = step.changes[0][1].kind
+    if not step.returned and len(rows) == len(step.changes):  # each change has a key of its own, so each took effect
+        return dict.fromkeys(index for index, _ in step.changes), []
     width = len(kind.key)
     by_key = {tuple(row[:width]): row for row in rows}
     done: dict[int, Any] = {}

@@ -130,6 +130,7 @@ def test_a_configured_server_is_used_and_not_stopped(monkeypatch: pytest.MonkeyP
         ("redis", "redis://me:secret@127.0.0.1:{port}"),
         ("redis_cluster", "redis://me:secret@127.0.0.1:{port}"),
         ("dynamodb", "http://me:secret@127.0.0.1:{port}"),
+        ("sqld", "libsql://me:secret@127.0.0.1:{port}?tls=0"),
         ("postgres", "no address at all"),
     ],
 )
