@@ -5,7 +5,7 @@ Knows the domains and the port; must not know any driver, plugin or agent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, cast, overload
@@ -15,8 +15,11 @@ from mastra_core.storage.domains.memory import MemoryDomain
 from mastra_core.storage.domains.observability import ObservabilityDomain
 from mastra_core.storage.domains.scores import ScoresDomain
 from mastra_core.storage.domains.workflows import WorkflowsDomain
+from mastra_core.storage.erasing import Erased, Erasure, one_target
 from mastra_core.storage.records.engine import RecordEngine
 from mastra_core.storage.records.records import Records
+from mastra_core.storage.retention import Pruned, RetentionPolicy, prune
+from mastra_core.storage.vectors.port import VectorStore
 
 if TYPE_CHECKING:
     from mastra_core.storage.sync_store import StoreSync
@@ -109,6 +112,61 @@ class Store:
     async def close(self) -> None:
         """Finish what was accepted and release the database; idempotent."""
         await self.records.close()
+
+    async def prune(
+        self,
+        policy: RetentionPolicy,
+        *,
+        dry_run: bool = False,
+        batch_size: int = 1000,
+        on_progress: Callable[[Pruned], None] | None = None,
+        vectors: Sequence[VectorStore] = (),
+    ) -> dict[str, Pruned]:
+        """Remove what is older, or more, than *policy* allows, and say of each table how much went.
+
+        In batches and bounded memory; a call that was killed is finished by the next one. A record that is changed after it was judged
+        old stays.
+
+        * `threads`, by updated_at, take their messages along; `messages`, by created_at, leave their thread and its updated_at as they are.
+        * `resources` (working memory), by updated_at, leave their threads.
+        * `workflow_snapshot`, by updated_at: only runs that are finished.
+        * `scorers`, by created_at.
+        * `spans`, by the started_at of the root: whole traces, and none whose root has no end yet.
+
+        Args:
+            policy: by table: `{"messages": Retention(max_age="30d"), "spans": {"max_age": "7d", "max_count": 100_000}}`.
+            dry_run: count what would go, and remove nothing.
+            batch_size: how many records one step removes at most.
+            on_progress: is told of a table after every batch, and at its end (`done`).
+            vectors: vector stores that hold the messages' embeddings, which go with them.
+
+        Raises:
+            ConfigurationError: an unknown table or option, or an age or count that cannot be; nothing was removed.
+            UnsupportedError: this backend cannot look through a table yet; the tables before it are done.
+        """
+        places = {name: domain.records for name, domain in self._domains.items()}
+        return await prune(places, policy, dry_run=dry_run, batch_size=batch_size, on_progress=on_progress, vectors=vectors)
+
+    async def erase(self, *, resource_id: str | None = None, thread_id: str | None = None, vectors: Sequence[VectorStore] = ()) -> Erased:
+        """Erase all that this store knows of a resource, or of a thread, and answer with counts; a second call answers zeros.
+
+        A save that races with it does not bring anything back: a thread that a run had read is gone when the run saves
+        (ThreadNotFoundError). What is saved as new meanwhile is erased too, or stays whole.
+
+        Args:
+            resource_id: its threads with all their messages, its own messages in threads of others, its working memory, and the runs,
+                scores and traces that name it or one of its threads.
+            thread_id: the thread with its messages, and the runs, scores and traces that name it. Every run's snapshot is read for it.
+            vectors: vector stores whose metadata says `thread_id` and `resource_id`, as Memory writes it.
+
+        A trace in which any span names what is erased goes whole, since the spans below and around it hold the same texts.
+
+        Raises:
+            ConfigurationError: not exactly one of the two ids was given.
+            MastraError: a store failed in the middle; a note says what is erased, and calling again goes on.
+        """
+        field, value = one_target(resource_id=resource_id, thread_id=thread_id)
+        return await Erasure({name: [domain.records] for name, domain in self._domains.items()}, vectors=vectors).run(field, value)
 
     async def __aenter__(self) -> Self:
         """The opened store."""

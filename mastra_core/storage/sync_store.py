@@ -25,6 +25,8 @@ class StoreSync:
 
     init = blocking(Store.init)
     close = blocking(Store.close)
+    prune = blocking(Store.prune)
+    erase = blocking(Store.erase)
 
     @cached_property
     def memory(self) -> MemoryDomainSync:

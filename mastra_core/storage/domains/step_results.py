@@ -36,11 +36,16 @@ def with_result(
 
 def threads_of(snapshot: Mapping[str, Json]) -> Iterator[Json]:
     """The threads that an agent's run is about, as its suspended steps and its input name them."""
+    return (memory.get("threadId") for memory in memories_of(snapshot))
+
+
+def memories_of(snapshot: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """What an agent's run says of its conversations: `threadId` and `resourceId`, in its suspended steps and its input."""
     context = _object(_at(snapshot, "context"))
     for step in context.values():
         if isinstance(step, Mapping) and step.get("status") == "suspended":
-            yield _at(step, "suspendPayload", "__streamState", "messageList", "memoryInfo", "threadId")
-    yield _at(context, "input", "messageListState", "memoryInfo", "threadId")
+            yield _object(_at(step, "suspendPayload", "__streamState", "messageList", "memoryInfo"))
+    yield _object(_at(context, "input", "messageListState", "memoryInfo"))
 
 
 def _merged(held: Json, given: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -1,0 +1,3 @@
+"""What a store must keep of its promises to forget: pruning by age and count, and erasure."""
+
+from __future__ import annotations
