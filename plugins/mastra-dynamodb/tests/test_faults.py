@@ -88,7 +88,7 @@ async def test_writers_of_two_stores_lose_nothing(store: DynamoDBStore, dynamodb
 
 async def test_a_missing_table_says_how_to_create_it(dynamodb_client: Any) -> None:
     """The store never creates its table."""
-    with pytest.raises(StorageUnavailableError, match=r"'nowhere'.*no such table.*gsi1pk"):
+    with pytest.raises(StorageUnavailableError, match=r"'nowhere'.*no such table.*mastra ddl dynamodb://nowhere"):
         await DynamoDBStore(table_name="nowhere", client=dynamodb_client).init()
 
 

@@ -9,10 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from mastra_core.errors import ConfigurationError, StorageUnavailableError, UnsupportedError
-from mastra_core.storage.records.kinds import THREADS
+from mastra_core.errors import ConfigurationError, StorageUnavailableError
 from mastra_core.testing.samples import a_message, a_thread
-from mastra_redis.engine import RedisEngine
 from mastra_redis.plugin import mastra_stores
 from mastra_redis.store import RedisStore, open_redis
 
@@ -114,13 +112,6 @@ async def test_a_store_needs_exactly_one_way_to_connect(redis_url):
             with pytest.raises(ConfigurationError, match=said) as caught:
                 RedisStore(**options)
             assert "secret-word" not in str(caught.value)
-
-
-async def test_scanning_says_what_to_do_instead():
-    """A capability that is not there yet raises, and never gives an empty answer."""
-    with pytest.raises(UnsupportedError, match="read along a path"):
-        async for _ in RedisEngine(Redis).scan(THREADS, after=None):
-            pass
 
 
 def test_the_plugin_describes_a_store_that_can_be_made():

@@ -132,7 +132,7 @@ async def test_a_value_of_another_type_stops_the_whole_batch(redis, store, name)
     await redis.rpush(name, "mine")
     with pytest.raises(StoredDataError, match="another type"):
         await store.memory.save_turn(thread=a_thread(), messages=[a_message("m"), a_message("n")])
-    assert {key.decode() for key in await redis.keys("*")} == {name}
+    assert {key.decode() for key in await redis.keys("*")} - {"mastra_index:ready"} == {name}
 
 
 async def test_a_cluster_batch_over_two_threads_is_refused_and_writes_nothing(redis_cluster_url):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,18 +20,21 @@ from botocore.config import Config
 
 from mastra_core.errors import ConfigurationError, StorageUnavailableError, StoreClosedError
 from mastra_core.storage.records.changes import Change, Delete, Refused, Save
-from mastra_core.storage.records.engine import FULL, Fault, Support, emulated
+from mastra_core.storage.records.engine import FULL, Fault, Inspection, Support, emulated
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, matches
+from mastra_core.storage.records.wire import check_values
 from mastra_dynamodb.faults import DRIVER_ERRORS, fault_of
-from mastra_dynamodb.keys import ENTITY, LAYOUTS, index_names, item_key, layout_of, owner_key, recent_of
+from mastra_dynamodb.keys import ENTITY, item_key, layout_of, owner_key, recent_of
 from mastra_dynamodb.listing import Listing, is_owned, owner_of
 from mastra_dynamodb.recent import Marks, Queues
+from mastra_dynamodb.table import NEEDED, addition, creation, lacking
 from mastra_dynamodb.wire import Item, decoded, fields_by, key_item, marks_of, place_of, record_at
 from mastra_dynamodb.writing import MAX_ITEMS, TRIES, Writer
 
 Place = tuple[str, str]
 WORKERS = 16
+_PING = ("$mastra", "$ping")
 
 CAPABILITIES: Mapping[str, Support] = {
     "atomic": FULL,
@@ -41,11 +45,13 @@ CAPABILITIES: Mapping[str, Support] = {
     "span": FULL,
     "window": emulated("two round trips: the record, then its neighbours"),
     "count": emulated("counts by reading what it counts"),
-    "open_paths": emulated("reads the whole table, and sorts here"),
+    "open_paths": emulated("reads the whole table, and sorts here; traces have an index"),
     "own_lists": emulated("eventually consistent, but for the messages of a thread"),
     "decide": FULL,
     "purge": FULL,
     "scan": FULL,
+    "mastra_messages.by_resource": emulated("reads the whole table, and sorts here: no index has the resource of a message"),
+    "mastra_workflow_snapshot.by_resource": emulated("reads the whole table, and sorts here: no index has the resource of a run"),
 }
 
 
@@ -88,17 +94,15 @@ class DynamoDBEngine:
         """One DescribeTable; the table is never created or changed.
 
         Raises:
-            ConfigurationError: an index is missing.
+            ConfigurationError: the index of threads and messages is missing; lists along another missing one read the whole table.
         """
         self._workers = self._workers or ThreadPoolExecutor(WORKERS, thread_name_prefix="mastra-dynamodb")
         if self._client is None:
             self._client = await asyncio.get_running_loop().run_in_executor(self._workers, self._make)
-        described = await self._call("describe_table", TableName=self._table)
-        there = {index["IndexName"] for index in described["Table"].get("GlobalSecondaryIndexes", [])}
-        for layout in LAYOUTS.values():
-            for name in index_names(layout):
-                if name not in there:
-                    raise ConfigurationError(_missing_index(self._table, name, layout.entity))
+        missing = lacking(_index_names(await self._call("describe_table", TableName=self._table)))
+        if NEEDED in missing:
+            raise ConfigurationError(_missing_index(self._table, NEEDED, missing[NEEDED]))
+        self._listing.absent = frozenset(missing)
 
     async def close(self) -> None:
         """Wait for the requests under way, then close the client if it was made here."""
@@ -111,7 +115,7 @@ class DynamoDBEngine:
 
     async def ping(self) -> None:
         """One GetItem of a key that nobody uses; it needs no permission that other calls do not."""
-        await self._call("get_item", TableName=self._table, Key=key_item(("$mastra", "$ping")))
+        await self._call("get_item", TableName=self._table, Key=key_item(_PING))
 
     async def fetch(self, reads: Sequence[Read[Any]]) -> list[Any]:
         """One BatchGetItem for every key and partition owner, and beside it one Query a list."""
@@ -127,6 +131,8 @@ class DynamoDBEngine:
         if atomic or len(changes) == 1:
             async with self._queues.turn(_queued(change) for change in changes):
                 return await self._writer.write(changes)
+        for change in changes:
+            check_values(change)
         room = asyncio.Semaphore(WORKERS)
 
         async def one(change: Change) -> Any:
@@ -165,6 +171,19 @@ class DynamoDBEngine:
         start = None if after is None else after.split("\0")
         async for item in self._listing.scanned(kind, after=None if start is None else (start[0], start[1])):
             yield "\0".join(place_of(item)), decoded(kind, item)
+
+    def ddl(self) -> Sequence[str]:
+        """The parameters of CreateTable, as one JSON document."""
+        return (creation(self._table),)
+
+    async def inspect(self) -> Inspection:
+        """One DescribeTable and one GetItem, by a client of its own unless one was given; an index is missing if records lie in it."""
+        client = self._given or await asyncio.to_thread(self._make)
+        try:
+            return await asyncio.to_thread(_inspected, client, self._table)
+        finally:
+            if self._given is None:
+                client.close()
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """Each cause with its own mend."""
@@ -258,13 +277,27 @@ def _client(*, region: str | None, endpoint: str | None, credentials: Mapping[st
     return boto3.session.Session().client("dynamodb", region_name=region, endpoint_url=endpoint, config=config, **arguments)
 
 
+def _inspected(client: Any, name: str) -> Inspection:
+    server, asked = f"DynamoDB ({client.meta.region_name})", time.perf_counter()
+    try:
+        described = client.describe_table(TableName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return Inspection(server=server, missing=(creation(name),), round_trip_seconds=time.perf_counter() - asked)
+    asked = time.perf_counter()
+    client.get_item(TableName=name, Key=key_item(_PING))
+    took = time.perf_counter() - asked
+    missing = tuple(addition(name, index) for index in lacking(_index_names(described)))
+    return Inspection(server=server, missing=missing, round_trip_seconds=took)
+
+
+def _index_names(described: Mapping[str, Any]) -> set[str]:
+    return {index["IndexName"] for index in described["Table"].get("GlobalSecondaryIndexes", [])}
+
+
 def _missing_index(table: str, name: str, entity: str) -> str:
-    keys = f'{{"AttributeName":"{name}pk","KeyType":"HASH"}},{{"AttributeName":"{name}sk","KeyType":"RANGE"}}'
-    index = f'[{{"Create":{{"IndexName":"{name}","KeySchema":[{keys}],"Projection":{{"ProjectionType":"ALL"}}}}}}]'
-    attributes = f"AttributeName={name}pk,AttributeType=S AttributeName={name}sk,AttributeType=S"
     return (
-        f"DynamoDB table {table!r} has no index {name!r}, along which {entity} items are listed. Add it: aws dynamodb update-table "
-        f"--table-name {table} --attribute-definitions {attributes} --global-secondary-index-updates '{index}'"
+        f"DynamoDB table {table!r} has no index {name!r}, along which {entity} items are listed. Add it: "
+        f"aws dynamodb update-table --cli-input-json '{addition(table, name)}'"
     )
 
 

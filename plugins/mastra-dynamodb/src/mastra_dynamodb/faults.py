@@ -80,8 +80,8 @@ def fault_of(error: BaseException, *, table: str, region: str) -> Fault | None:
 def _mend(code: str, *, operation: str, table: str) -> str | None:
     if code == "ResourceNotFoundException":
         return (
-            "there is no such table. Correct table_name or region, or create it: keys pk and sk, global secondary index gsi1 with "
-            "gsi1pk and gsi1sk, all of them strings, projection ALL."
+            "there is no such table. Correct table_name or region, or create it: "
+            f"mastra ddl dynamodb://{table} > table.json && aws dynamodb create-table --cli-input-json file://table.json"
         )
     if code == "AccessDeniedException":
         return (

@@ -35,15 +35,35 @@ class Recent:
 
 @attrs.frozen
 class Index:
-    """A slot of the table: `by` and `order` are stored names of fields that are never null.
+    """A slot of the table: a global secondary index, or the table itself, named "".
 
-    Without an order the path shares another's partition and is sorted here.
+    Attributes:
+        name: "gsi1" …; of the table itself *by* is what the layout's partition is.
+        by: the stored names in its partition key. A record that lacks one is not in the index.
+        order: the stored name of the time in its sort key, by which it is read; without one, what is read is sorted here.
+        sort: the stored names in its sort key where that is no time.
+        without: the stored name that a record in it must lack.
+        shares: whether its key attributes are those of another path's index.
+        recent: its partition has an owner.
     """
 
     name: str
     by: tuple[str, ...]
     order: str | None = None
+    sort: tuple[str, ...] = ()
+    without: str | None = None
+    shares: bool = False
     recent: Recent | None = None
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """The stored names in its sort key."""
+        return self.sort if self.order is None else (self.order,)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every stored name on which its key attributes depend."""
+        return (*self.by, *self.sorts, *(() if self.without is None else (self.without,)))
 
 
 @attrs.frozen
@@ -54,17 +74,21 @@ class Layout:
         entity: ElectroDB's name of it.
         partition: the stored names in `pk`.
         sort: the stored names in `sk`; the entity's own name stands for itself.
-        indexes: by path name.
+        indexes: by path name; a path that is not there is read by a scan.
+        renamed: the attributes whose names are not the stored ones.
         stamped: an attribute set to the current time at every write, which TypeScript has and the record has not.
         owns: whether another kind's `Recent` names this kind.
+        cased: whether keys keep the case of ids; ElectroDB's do not.
     """
 
     entity: str
     partition: tuple[str, ...] = ("id",)
     sort: tuple[str, ...] = ("entity",)
     indexes: Mapping[str, Index] = attrs.field(factory=dict)
+    renamed: Mapping[str, str] = attrs.field(factory=dict)
     stamped: str | None = None
     owns: bool = False
+    cased: bool = False
 
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -73,7 +97,7 @@ LAYOUTS: Mapping[str, Layout] = {
         sort=("id",),
         indexes={
             "by_resource": Index("gsi1", by=("resourceId",), order="createdAt"),
-            "by_resource_updated": Index("gsi1", by=("resourceId",)),
+            "by_resource_updated": Index("gsi1", by=("resourceId",), shares=True),
         },
         owns=True,
     ),
@@ -83,6 +107,43 @@ LAYOUTS: Mapping[str, Layout] = {
         stamped="updatedAt",
     ),
     "mastra_resources": Layout("resource"),
+    "mastra_workflow_snapshot": Layout(
+        "workflow_snapshot",
+        partition=("workflow_name",),
+        sort=("run_id",),
+        indexes={
+            "by_name": Index("", by=("workflow_name",)),
+            "by_run": Index("gsi2", by=("run_id",), sort=("workflow_name",)),
+        },
+    ),
+    "mastra_scorers": Layout(
+        "score",
+        indexes={
+            "by_scorer": Index("gsi1", by=("scorerId",), order="createdAt"),
+            "by_run": Index("gsi2", by=("runId",), order="createdAt"),
+            "by_trace": Index("gsi3", by=("traceId",), order="createdAt"),
+            "by_entity": Index("gsi4", by=("entityId",), order="createdAt"),
+            "by_resource": Index("gsi5", by=("resourceId",), order="createdAt"),
+            "by_thread": Index("gsi6", by=("threadId",), order="createdAt"),
+            "by_span": Index("gsi7", by=("traceId", "spanId"), order="createdAt"),
+        },
+        # ElectroDB's discriminator has the name.
+        renamed={"entity": "entityData"},
+    ),
+    # Ours: the TypeScript package keeps no spans.
+    "mastra_ai_spans": Layout(
+        "ai_span",
+        cased=True,
+        partition=("traceId",),
+        sort=("spanId",),
+        indexes={
+            "by_trace": Index("", by=("traceId",)),
+            "roots": Index("gsi1", by=(), order="startedAt", without="parentSpanId"),
+            "roots_ended": Index("gsi1", by=(), shares=True),
+            "by_resource": Index("gsi5", by=("resourceId",), order="startedAt"),
+            "by_thread": Index("gsi6", by=("threadId",), order="startedAt"),
+        },
+    ),
 }
 
 
@@ -95,12 +156,18 @@ def layout_of(kind: Kind[Any]) -> Layout:
     return Layout(kind.name, partition=(stored[0],), sort=tuple(stored[1:]) or ("entity",))
 
 
+def attribute_of(kind: Kind[Any], name: str) -> str:
+    """The name of the attribute that holds the field *name*."""
+    stored = kind.by_name[name].stored
+    return layout_of(kind).renamed.get(stored, stored)
+
+
 def item_key(kind: Kind[Any], key: Key) -> tuple[str, str]:
-    """The item's pk and sk; two keys that differ only by case share them."""
+    """The item's pk and sk; two keys that differ only by case share them, unless the layout is cased."""
     layout = layout_of(kind)
     values = {kind.by_name[name].stored: value for name, value in zip(kind.key, key, strict=True)}
     values.setdefault("entity", layout.entity)
-    sort = sort_prefix(layout) + _facets({name: values[name] for name in layout.sort})
+    sort = sort_prefix(layout) + _facets(layout, {name: values[name] for name in layout.sort})
     return _partition(layout, {name: values[name] for name in layout.partition}), sort
 
 
@@ -109,7 +176,7 @@ def owner_key(recent: Recent, by: tuple[str, ...]) -> tuple[str, str]:
     layout = LAYOUTS[recent.owner]
     values = {"entity": layout.entity, **dict(zip(layout.partition, by, strict=True))}
     return _partition(layout, dict(zip(layout.partition, by, strict=True))), sort_prefix(layout) + _facets(
-        {name: values[name] for name in layout.sort}
+        layout, {name: values[name] for name in layout.sort}
     )
 
 
@@ -118,9 +185,9 @@ def index_partition(layout: Layout, index: Index, values: Mapping[str, str]) -> 
     return _partition(layout, {name: values[name] for name in index.by})
 
 
-def index_sort(layout: Layout, order: str, time_text: str) -> str:
-    """The sort key of an index that is ordered by the stored name *order*."""
-    return sort_prefix(layout) + _facets({order: time_text})
+def index_sort(layout: Layout, values: Mapping[str, str]) -> str:
+    """The sort key of an index for *values* by the stored names in it."""
+    return sort_prefix(layout) + _facets(layout, values)
 
 
 def sort_prefix(layout: Layout) -> str:
@@ -135,12 +202,12 @@ def partition_prefix(layout: Layout) -> str:
 
 def index_names(layout: Layout) -> list[str]:
     """The secondary indexes that the entity lies in."""
-    return sorted({index.name for index in layout.indexes.values()})
+    return sorted({index.name for index in layout.indexes.values() if index.name})
 
 
 def written_indexes(layout: Layout) -> list[Index]:
-    """The indexes whose key attributes a write sets: those with an order."""
-    return [index for index in layout.indexes.values() if index.order is not None]
+    """The indexes whose key attributes a write sets."""
+    return [index for index in layout.indexes.values() if index.name and not index.shares]
 
 
 def recent_of(layout: Layout) -> Index | None:
@@ -162,8 +229,9 @@ def token_milliseconds(token: str) -> int:
 
 
 def _partition(layout: Layout, values: Mapping[str, str]) -> str:
-    return partition_prefix(layout) + _facets(values)
+    return partition_prefix(layout) + _facets(layout, values)
 
 
-def _facets(values: Mapping[str, str]) -> str:
-    return "".join(f"#{name}_{value}" for name, value in values.items()).lower()
+def _facets(layout: Layout, values: Mapping[str, str]) -> str:
+    facets = "".join(f"#{name}_{value}" for name, value in values.items())
+    return facets if layout.cased else facets.lower()

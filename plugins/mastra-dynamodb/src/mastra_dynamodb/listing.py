@@ -16,7 +16,7 @@ from mastra_core import clock
 from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import LATEST, Between, Query, matches, place
 from mastra_dynamodb.expressions import key_condition
-from mastra_dynamodb.keys import ENTITY, Index, index_partition, index_sort, item_key, layout_of, owner_key, partition_prefix
+from mastra_dynamodb.keys import ENTITY, Index, index_partition, index_sort, item_key, layout_of, owner_key, partition_prefix, sort_prefix
 from mastra_dynamodb.wire import Item, Mark, decoded, held_key, key_item, marks_of, record_at, token_of
 
 Place = tuple[str, str]
@@ -71,18 +71,22 @@ class Listing:
         call: makes a request by its name, and gives the answer.
         items: reads places consistently.
         table: the table's name.
+
+    Attributes:
+        absent: indexes that the table has not; what they would list is found by a scan.
     """
 
     def __init__(self, *, call: Call, items: Items, table: str) -> None:
         self._call = call
         self._items = items
         self._table = table
+        self.absent: frozenset[str] = frozenset()
 
     async def listed(self, query: Query[Any], owner: Owner | None) -> list[Any]:
         """The records of *query*; *owner* gives the item at `owner_of`, and is asked only after the first page was asked for."""
         path = _path_of(query)
         index = index_of(query)
-        if index is None:
+        if index is None or index.name in self.absent:
             records = [decoded(query.kind, item) async for item in self.scanned(query.kind, after=None)]
             records = [record for record in records if _accepts(query, record)]
         else:
@@ -169,27 +173,21 @@ async def _begun(owner: Owner | None) -> _Found:
 def _index_arguments(query: Query[Any], index: Index, *, table: str) -> dict[str, Any] | None:
     """The Query of one partition; None when nothing can lie between its ends, which DynamoDB refuses to look for."""
     layout = layout_of(query.kind)
-    low: datetime | None = None
-    high: datetime | None = None
-    order = index.order or next(other.order for other in layout.indexes.values() if other.name == index.name and other.order)
+    lowest, highest = sort_prefix(layout), sort_prefix(layout) + HIGHEST
     if index.order is not None:
         span, mark = query.span or Between((index.order,)), None if query.after is None else query.after.order
         low = max((end for end in (span.low, None if query.descending else mark) if end is not None), default=None)
         high = min((end for end in (span.high, mark if query.descending else None) if end is not None), default=None)
-    assert order is not None
-    if low is not None and high is not None and low > high:
-        return None
-    bounds = tuple("" if bound is None else clock.to_text(bound) for bound in (low, high))
-    lowest, highest = (index_sort(layout, order, bound) for bound in bounds)
-    return {
-        "TableName": table,
-        "IndexName": index.name,
-        "ScanIndexForward": not query.descending,
-        **key_condition(
-            partition=(f"{index.name}pk", index_partition(layout, index, _values(query))),
-            sort=(f"{index.name}sk", lowest, highest if bounds[1] else highest + HIGHEST),
-        ),
-    }
+        if low is not None and high is not None and low > high:
+            return None
+        bounds = tuple("" if bound is None else clock.to_text(bound) for bound in (low, high))
+        lowest, highest = (index_sort(layout, {index.order: bound}) for bound in bounds)
+        highest = highest if bounds[1] else highest + HIGHEST
+    where = key_condition(
+        partition=(f"{index.name}pk", index_partition(layout, index, _values(query))), sort=(f"{index.name}sk", lowest, highest)
+    )
+    which = {"IndexName": index.name} if index.name else {"ConsistentRead": True}
+    return {"TableName": table, "ScanIndexForward": not query.descending, **which, **where}
 
 
 def _values(query: Query[Any]) -> dict[str, str]:

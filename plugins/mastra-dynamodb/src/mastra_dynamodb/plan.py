@@ -20,7 +20,7 @@ from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Re
 from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.query import Between, Is, Missing, Where, matches
 from mastra_dynamodb.expressions import Draft, Term
-from mastra_dynamodb.keys import MARKS, item_key, layout_of, new_token, owner_key, recent_of, written_indexes
+from mastra_dynamodb.keys import MARKS, attribute_of, item_key, layout_of, new_token, owner_key, recent_of, written_indexes
 from mastra_dynamodb.wire import (
     AttributeValue,
     Item,
@@ -168,14 +168,14 @@ def _blind_save(save: Save[Any], terms: list[Term]) -> Step | None:
     for name, least in save.raise_to.items():
         if save.absent == "create" and held[name] != least:
             return None
-        terms.append(Term("<=", kind.by_name[name].stored, text(clock.to_text(least))))
+        terms.append(Term("<=", attribute_of(kind, name), text(clock.to_text(least))))
         keep.discard(name)
         held[name] = least
     fields = fields_of(kind, attrs.evolve(save.record, **held))
-    if not _place_frame(kind, draft, fields, {kind.by_name[name].stored for name in keep}):
+    if not _place_frame(kind, draft, fields, {attribute_of(kind, name) for name in keep}):
         return None
     for name in kind.by_name:
-        stored = kind.by_name[name].stored
+        stored = attribute_of(kind, name)
         if name in keep:
             terms += [Term("exists", stored)] if stored in fields else []
             draft.defaults |= {stored: fields[stored]} if stored in fields else {}
@@ -196,9 +196,9 @@ def _blind_patch(patch: Patch[Any], terms: list[Term]) -> Step | None:
     values = dict(patch.put)
     for name, least in patch.raise_to.items():
         values[name] = least
-        terms.append(Term("<=", kind.by_name[name].stored, text(clock.to_text(least))))
-    fields = {kind.by_name[name].stored: encoded(kind, name, value) for name, value in values.items()}
-    if any(name in fields for index in written_indexes(layout_of(kind)) for name in (*index.by, index.order)):
+        terms.append(Term("<=", attribute_of(kind, name), text(clock.to_text(least))))
+    fields = {attribute_of(kind, name): encoded(kind, name, value) for name, value in values.items()}
+    if any(name in fields for index in written_indexes(layout_of(kind)) for name in index.fields):
         return None
     for stored, value in fields.items():
         _assign(draft, stored, value)
@@ -281,11 +281,11 @@ def _terms(kind: Kind[Any], where: Where) -> list[Term] | None:
         plain = field.type in {"id", "text"} and field.absent is None
         match condition:
             case Is(value=str() as value) if len(condition.field) == 1 and field.type in {"id", "text"}:
-                terms.append(Term("=", field.stored, text(value)))
+                terms.append(Term("=", attribute_of(kind, field.name), text(value)))
             case Is(value=None) | Missing() if len(condition.field) == 1 and plain:
-                terms.append(Term("missing", field.stored))
+                terms.append(Term("missing", attribute_of(kind, field.name)))
             case Between() if len(condition.field) == 1 and field.type == "time":
-                terms += _bounds(field.stored, condition)
+                terms += _bounds(attribute_of(kind, field.name), condition)
             case _:
                 return None
     return terms
@@ -301,15 +301,15 @@ def _bounds(stored: str, between: Between) -> list[Term]:
 
 
 def _present(kind: Kind[Any], key: Key) -> list[Term]:
-    return [Term("=", kind.by_name[name].stored, text(value)) for name, value in zip(kind.key, key, strict=True)]
+    return [Term("=", attribute_of(kind, name), text(value)) for name, value in zip(kind.key, key, strict=True)]
 
 
 def _absent(kind: Kind[Any]) -> list[Term]:
-    return [Term("missing", kind.by_name[kind.key[-1]].stored)]
+    return [Term("missing", attribute_of(kind, kind.key[-1]))]
 
 
 def _same(kind: Kind[Any], item: Item, names: Collection[str]) -> list[Term]:
-    stored = [kind.by_name[name].stored for name in names if name not in kind.key]
+    stored = [attribute_of(kind, name) for name in names if name not in kind.key]
     return [Term("=", name, item[name]) if name in item else Term("missing", name) for name in stored]
 
 
@@ -323,8 +323,14 @@ def _same_partition(kind: Kind[Any], fields: Item) -> list[Term]:
 def _place_frame(kind: Kind[Any], draft: Draft, fields: Item, kept: set[str]) -> bool:
     """Set what ElectroDB keeps beside the fields; False when it depends on fields of which only some are kept."""
     frame = frame_of(kind, fields)
-    parts = {f"{index.name}pk": set(index.by) for index in written_indexes(layout_of(kind))}
-    parts |= {f"{index.name}sk": {index.order} for index in written_indexes(layout_of(kind)) if index.order is not None}
+    parts: dict[str, set[str]] = {}
+    for index in written_indexes(layout_of(kind)):
+        whether = set() if index.without is None else {index.without}
+        parts |= {f"{index.name}pk": {*index.by, *whether}, f"{index.name}sk": {*index.sorts, *whether}}
+        if any(name not in frame for name in (f"{index.name}pk", f"{index.name}sk")):
+            if kept.intersection(index.fields):
+                return False
+            draft.removes |= {f"{index.name}pk", f"{index.name}sk"}
     for name, value in frame.items():
         depends = parts.get(name, set())
         if depends and depends <= kept:

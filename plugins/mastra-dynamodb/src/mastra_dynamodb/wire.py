@@ -13,9 +13,20 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.errors import InvalidInputError
-from mastra_core.storage.records.kind import Key, Kind, R
-from mastra_core.storage.records.wire import dump_json, from_stored, load_json, undecodable
-from mastra_dynamodb.keys import ENTITY, MARKS, VERSION, Layout, index_partition, index_sort, item_key, layout_of, written_indexes
+from mastra_core.storage.records.kind import Field, Key, Kind, R
+from mastra_core.storage.records.wire import decode_json, dump_json, from_stored, load_json, undecodable
+from mastra_dynamodb.keys import (
+    ENTITY,
+    MARKS,
+    VERSION,
+    Layout,
+    attribute_of,
+    index_partition,
+    index_sort,
+    item_key,
+    layout_of,
+    written_indexes,
+)
 
 AttributeValue = Mapping[str, Any]
 Item = Mapping[str, AttributeValue]
@@ -33,7 +44,7 @@ def encoded(kind: Kind[Any], name: str, value: Any) -> AttributeValue | None:
     """One field's value as an attribute value; None when the attribute is left out.
 
     Raises:
-        InvalidInputError: JSON, or a number of DynamoDB, cannot hold it.
+        InvalidInputError: JSON cannot hold it.
     """
     field = kind.by_name[name]
     if value is None:
@@ -41,22 +52,22 @@ def encoded(kind: Kind[Any], name: str, value: Any) -> AttributeValue | None:
     if field.type == "time":
         return text(clock.to_text(value))
     if field.type in {"json", "json_text"}:
-        return text(dump_json(value, at=f"{kind.name}.{name}", any_unicode=field.type == "json_text"))
+        encoded_text = dump_json(value, at=f"{kind.name}.{name}", any_unicode=field.type == "json_text")
+        # TypeScript keeps text as it is, and takes none for JSON that does not begin as an object or a list.
+        return text(value if not field.unwrap and isinstance(value, str) and _json_or_text(value) is value else encoded_text)
     if field.type == "bool":
         return {"BOOL": value}
     if field.type == "float":
-        if value and not SMALLEST_NUMBER <= abs(value) < LARGEST_NUMBER:
-            raise InvalidInputError(
-                f"{kind.name}.{name}: DynamoDB holds no number {value!r}; it must lie between 1e-130 and 1e126. Save it as JSON."
-            )
-        return {"N": repr(value)}
+        # DynamoDB holds no other numbers; TypeScript's JSON.parse and Number make the same number of the text.
+        fits = not value or SMALLEST_NUMBER <= abs(value) < LARGEST_NUMBER
+        return {"N": repr(value)} if fits else text(repr(value))
     return text(value)
 
 
 def fields_of(kind: Kind[R], record: R) -> dict[str, AttributeValue]:
-    """The attributes of *record*'s own fields, by stored name."""
-    values = ((field.stored, encoded(kind, field.name, getattr(record, field.name))) for field in kind.fields)
-    return {stored: value for stored, value in values if value is not None}
+    """The attributes of *record*'s own fields."""
+    values = ((attribute_of(kind, field.name), encoded(kind, field.name, getattr(record, field.name))) for field in kind.fields)
+    return {attribute: value for attribute, value in values if value is not None}
 
 
 def fields_by(kind: Kind[Any], stored: Iterable[str], record: Any) -> tuple[str, ...]:
@@ -71,11 +82,10 @@ def frame_of(kind: Kind[Any], fields: Item) -> dict[str, AttributeValue]:
     layout = layout_of(kind)
     frame = {"entity": text(layout.entity), ENTITY: text(layout.entity), "__edb_v__": text(VERSION)}
     for index in written_indexes(layout):
-        names = [*index.by, *([index.order] if index.order else [])]
-        if index.order is not None and all(name in fields for name in names):
-            held = {name: fields[name]["S"] for name in names}
+        if index.without not in fields and all(name in fields for name in (*index.by, *index.sorts)):
+            held = {name: fields[name]["S"] for name in (*index.by, *index.sorts)}
             frame[f"{index.name}pk"] = text(index_partition(layout, index, held))
-            frame[f"{index.name}sk"] = text(index_sort(layout, index.order, held[index.order]))
+            frame[f"{index.name}sk"] = text(index_sort(layout, {name: held[name] for name in index.sorts}))
     return frame
 
 
@@ -106,14 +116,23 @@ def decoded(kind: Kind[R], item: Item) -> R:
     key = held_key(kind, item) or ("?",)
     values = {}
     for field in kind.fields:
-        held = item.get(field.stored)
-        value = None if held is None else _value(held)
-        if field.type == "json" and isinstance(value, str):
-            value = load_json(value, kind=kind.name, key=key, field=field.name)
-        elif isinstance(value, Mapping):
-            raise undecodable(kind.name, key, field.name, value, "has another type of attribute than TypeScript writes")
-        values[field.name] = from_stored(kind, key, field, value)
+        held = item.get(attribute_of(kind, field.name))
+        values[field.name] = from_stored(kind, key, field, None if held is None else _read(kind, key, field, _value(held)))
     return kind.record(**values)
+
+
+def _read(kind: Kind[Any], key: Key, field: Field, value: Any) -> Any:
+    """The value of a field as a JSON document would hold it."""
+    if isinstance(value, Mapping):
+        raise undecodable(kind.name, key, field.name, value, "has another type of attribute than TypeScript writes")
+    if not isinstance(value, str):
+        return value
+    if field.type == "json":
+        return load_json(value, kind=kind.name, key=key, field=field.name) if field.unwrap else _json_or_text(value)
+    if field.type == "float":
+        return _number(value)
+    # What TypeScript writes for an id that a score has not.
+    return None if value == "" and field.type == "id" and field.optional else value
 
 
 def _value(held: AttributeValue) -> Any:
@@ -121,6 +140,22 @@ def _value(held: AttributeValue) -> Any:
     if "N" in held:
         return float(held["N"])
     return None if "NULL" in held else held.get("S", held.get("BOOL", held))
+
+
+def _json_or_text(value: str) -> Any:
+    """What JSON text says, or the very text that is no JSON."""
+    try:
+        return decode_json(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _number(value: str) -> Any:
+    """The number that a text is, or the text."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def record_at(kind: Kind[R], key: Key, items: Mapping[tuple[str, str], Item]) -> R | None:
@@ -183,7 +218,7 @@ def check_size(kind: Kind[Any], key: Key, attributes: Mapping[str, AttributeValu
 
 def record_attributes(kind: Kind[Any], layout: Layout) -> Iterable[str]:
     """Every attribute that a record's item may have, but its keys."""
-    yield from (field.stored for field in kind.fields)
+    yield from (attribute_of(kind, field.name) for field in kind.fields)
     yield from ("entity", ENTITY, "__edb_v__")
     yield from ([layout.stamped] if layout.stamped else [])
     for index in written_indexes(layout):

@@ -1,22 +1,17 @@
 """The record port on Redis: one script a batch of reads, one script a batch of changes, on one node or on a cluster.
 
-The one file that talks to redis-py. Which operations and steps there are is decided in `reading` and `writing`.
-
-On a cluster a batch lies in one slot, or is refused. What lies in other slots is written around the script: entries of lists are added
-before and removed after, and the alias by which a message is found by its id alone is claimed before, unless the message's id was made
-within its thread: then the script does it. A process that dies in between leaves a claim or an entry without a record, which reads pass
-over; never a record that cannot be found. Two processes that save one new id in two threads at once may both succeed, in both threads.
+The one file that talks to redis-py. Which operations and steps there are is decided in `reading` and `writing`, how a batch is repeated in
+`committing`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import (
@@ -24,31 +19,31 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004  # the driver's name
     MaxConnectionsError,
+    NoPermissionError,
     NoScriptError,
     RedisError,
     TimeoutError,  # noqa: A004  # the driver's name
 )
 
-from mastra_core.errors import ConflictError, UnsupportedError
-from mastra_core.storage.records.changes import Change, Delete, Save
-from mastra_core.storage.records.engine import Fault, Support
+from mastra_core.storage.records.changes import Change, Delete
+from mastra_core.storage.records.engine import Fault, Inspection, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
+from mastra_core.storage.records.wire import check_values
 from mastra_redis import scripts, wire
 from mastra_redis.capabilities import ON_A_CLUSTER, ON_A_NODE
+from mastra_redis.committing import TRIES, Committer, all_of, conflict, pause
 from mastra_redis.faults import WriteInterrupted, diagnose
-from mastra_redis.keys import Keyspace, member_of
-from mastra_redis.reading import Found, Op, Reader, together
-from mastra_redis.writing import Step, Writer, plan
+from mastra_redis.keys import Keyspace, member_of, slot_of
+from mastra_redis.reading import Adopt, Asked, Found, Names, Op, Reader, together
+from mastra_redis.scanning import READY, Scanner
+from mastra_redis.writing import Step, Writer
 
 AT_ONCE = 64
 """Commands on their way at the same time; more wait in this process, so that no pool of connections runs dry."""
 
 STEP = 500
 """Changes in one script of a batch that need not be atomic: a script keeps every other client waiting."""
-
-TRIES = 60
-"""How often a compare-and-set is tried; every round that one loses another wins."""
 
 
 class RedisEngine:
@@ -74,13 +69,20 @@ class RedisEngine:
         self.capabilities: Mapping[str, Support] = ON_A_CLUSTER if keys.cluster else ON_A_NODE
         self._reader = Reader(keys)
         self._writer = Writer(keys)
+        self._committer = Committer(keys=keys, send=self._send, script=self._script, run=self._run, partly=_partly)
+        self._scanner = Scanner(keys=keys, scan=self._scan, nodes=self._nodes, texts=self._texts)
 
     async def open(self) -> None:
-        """Connect; nothing has to be prepared."""
+        """Connect; on a node whose records lack our entries, as other programs write them, add those once."""
         if self._client is None:
             self._client = self._connect()
             self._use(Keyspace(cluster=isinstance(self._client, RedisCluster)))
-        await self.ping()
+        if self.keys.cluster:
+            # TypeScript cannot run there, so every record is ours.
+            await self.ping()
+        elif await self._send("GET", READY) is None:
+            await self._scanner.complete(self._committer.adopt)
+            await self._send("SET", READY, "1", writes=True)
 
     async def close(self) -> None:
         """Close the client if it is ours."""
@@ -105,16 +107,18 @@ class RedisEngine:
             UnsupportedError: an atomic batch on a cluster is not all in one slot; nothing was written.
         """
         if atomic:
-            return await self._write(changes)
+            return await self._committer.write(changes)
+        for change in changes:
+            check_values(change)
         step = 1 if self.keys.cluster else STEP
         batches = [changes[start : start + step] for start in range(0, len(changes), step)]
-        written = _all(self._write(batch) for batch in batches)
+        written = all_of(self._committer.write(batch) for batch in batches)
         return [answer for answers in (await written if len(batches) == 1 else await _partly(written)) for answer in answers]
 
     async def decide(self, gets: Sequence[Get[Any]], change: Callable[[list[Any]], Sequence[Change]]) -> list[Any]:
         """Read, compute, and write if every text read is still the same; tried again a bounded number of times."""
         for attempt in range(TRIES):
-            await _pause(attempt)
+            await pause(attempt)
             found: list[Found | None] = await self._run([self._reader.find(get.kind, get.key) for get in gets])
             changes = change([None if one is None else one.stored.record for one in found])
             read = {(get.kind.name, get.key): (get, one) for get, one in zip(gets, found, strict=True)}
@@ -123,10 +127,10 @@ class RedisEngine:
                 place = (one.kind.name, one.key)
                 steps.append(self._writer.after(index, one, read.pop(place)[1]) if place in read else None)
             guards = [self._writer.unchanged(get.kind, member_of(get.key), one) for get, one in read.values()]
-            answers = await self._try(changes, steps, guards) if changes else []
+            answers = await self._committer.attempt(changes, steps, guards) if changes else []
             if answers is not None:
                 return answers
-        raise _conflict()
+        raise conflict()
 
     async def purge(self, query: Query[Any], *, limit: int) -> int:
         """Delete the first *limit* records of *query*."""
@@ -135,15 +139,25 @@ class RedisEngine:
         return len(gone)
 
     async def scan(self, kind: Kind[R], *, after: str | None) -> AsyncIterator[tuple[str, R]]:
-        """Not there yet.
+        """In the order of the names of keys; the cursor is such a name."""
+        async for name, _, found in self._scanner.records(kind, after=after):
+            yield name, found.stored.record
 
-        Raises:
-            UnsupportedError: always.
-        """
-        why = self.capabilities["scan"].reason
-        msg = f"Redis: scanning every {kind.name} is not there yet ({why}); read along a path, such as the threads of a resource"
-        raise UnsupportedError(msg)
-        yield  # type: ignore[unreachable]  # makes this an asynchronous generator, as the port has it
+    def ddl(self) -> Sequence[str]:
+        """Nothing has to be made."""
+        return ()
+
+    async def inspect(self) -> Inspection:
+        """One INFO and one PING, by a client of its own unless one was given; nothing is ever missing."""
+        client: Any = self._connect()
+        try:
+            server = await _server(client)
+            asked = time.perf_counter()
+            await client.ping()
+            return Inspection(server=server, round_trip_seconds=time.perf_counter() - asked)
+        finally:
+            if self._owned:
+                await client.aclose()
 
     # ------------------------------------------------------------------------------------------------------------ reads
 
@@ -157,12 +171,20 @@ class RedisEngine:
             results: list[Any] = stop.value
             return results
 
-    async def _answers(self, ops: Sequence[Op]) -> list[Any]:
+    async def _answers(self, ops: Sequence[Asked]) -> list[Any]:
         slots: dict[str, list[int]] = {}
-        for number, op in enumerate(ops):
-            slots.setdefault(op.slot, []).append(number)
+        asked: dict[int, Op] = {}
         answers: list[Any] = [None] * len(ops)
-        for numbers, found in zip(slots.values(), await _all(self._ask([ops[n] for n in at]) for at in slots.values()), strict=True):
+        for number, op in enumerate(ops):
+            match op:
+                case Op():
+                    asked[number] = op
+                    slots.setdefault(op.slot, []).append(number)
+                case Names():
+                    answers[number] = [name async for name in self._scanner.names(op.head)]
+                case Adopt():
+                    await self._committer.adopt(op.kind, [(op.key, op.found)])
+        for numbers, found in zip(slots.values(), await all_of(self._ask([asked[n] for n in at]) for at in slots.values()), strict=True):
             for number, answer in zip(numbers, found, strict=True):
                 answers[number] = answer
         return answers
@@ -175,135 +197,17 @@ class RedisEngine:
         answers: list[Any] = await self._script(scripts.READ, list(names), [wire.plan_text(told)])
         return answers
 
-    # ----------------------------------------------------------------------------------------------------------- writes
+    async def _texts(self, names: Sequence[str]) -> list[bytes | None]:
+        ops = [Op(slot=slot_of(name, cluster=self.keys.cluster), key=name, told={"op": "get"}) for name in names]
+        return [text for text, _ in await self._answers(ops)]
 
-    async def _write(self, changes: Sequence[Change]) -> list[Any]:
-        answers = await self._try(changes, [None] * len(changes), [])
-        if answers is None:
-            raise _conflict()
-        return answers
+    def _nodes(self) -> list[Any]:
+        return list(self._client.get_primaries()) if self.keys.cluster else [None]
 
-    async def _try(self, changes: Sequence[Change], given: Sequence[Step | None], guards: Sequence[Step]) -> list[Any] | None:
-        """Write *changes*: those with a given step only as that step says, the others as often as needed. None if a given one failed."""
-        steps = await self._first(changes, given)
-        fixed = {number for number, step in enumerate(given) if step is not None}
-        for attempt in range(TRIES):
-            await _pause(attempt - 1)
-            result = await self._commit([*steps, *guards])
-            if result[0] == 1:
-                await self._follow(steps)
-                return [self._answer(change, step, text) for change, step, text in zip(changes, steps, result[1], strict=False)]
-            _, met, texts, places = result
-            if not all(met[len(steps) :]):
-                return None
-            failed = [number for number in range(len(steps)) if not met[number]]
-            mended = await _all(
-                self._again(number, changes[number], steps[number], texts[number], places[number], fixed=number in fixed)
-                for number in failed
-            )
-            if None in mended:
-                return None
-            for number, step in zip(failed, mended, strict=True):
-                steps[number] = step
-        return None
-
-    async def _again(self, number: int, change: Change, step: Step, text: bytes | None, at: bytes | None, *, fixed: bool) -> Step | None:
-        """The step of *change* on what the script found, or on what lies where it cannot look; None for a *fixed* one that has failed."""
-        place = step.place if at is None else at.decode()
-        found, was = None if text is None else Found(stored=wire.read(change.kind, change.key, text), place=place), step.was
-        if self.keys.cluster and place != step.place:
-            (found,), was = await self._run([self._reader.find_at(change.kind, change.key, place)]), place
-            if fixed and found is None and step.expect == "new" and step.leaves is None:
-                return attrs.evolve(step, was=was)
-        if fixed:
-            return None
-        again = self._writer.after(number, change, found)
-        return attrs.evolve(again, was=again.was or was)
-
-    async def _first(self, changes: Sequence[Change], given: Sequence[Step | None]) -> list[Step]:
-        if not self.keys.cluster:
-            return [step or self._writer.first(change) for change, step in zip(changes, given, strict=True)]
-        return list(
-            await _all(self._first_on_cluster(n, change, step) for n, (change, step) in enumerate(zip(changes, given, strict=True)))
-        )
-
-    async def _first_on_cluster(self, number: int, change: Change, given: Step | None) -> Step:
-        """The first step of *change*, which must know its slot: a record to save is claimed, if the script does not, another looked up."""
-        kind, member = change.kind, member_of(change.key)
-        if not self.keys.layout(kind).place:
-            return given or self._writer.first(change)
-        alias = self.keys.alias(kind, member)
-        if not isinstance(change, Save):
-            place = None if given is not None else await self._send("GET", alias)
-            return given or (
-                self._writer.after(number, change, None) if place is None else self._writer.first(change, place=place.decode())
-            )
-        place = self.keys.place_of(kind, change.record)
-        if self.keys.reaches_alias(kind, member, place=place):
-            return given or self._writer.first(change)
-        claimed = await self._send("SET", alias, place, "NX", "GET", writes=True, get=True)
-        if claimed is None or claimed.decode() == place:
-            return given or self._writer.first(change)
-        if given is None:
-            (found,) = await self._run([self._reader.find(kind, change.key)])
-            if found is not None and found.place != place:
-                return self._writer.after(number, change, found)
-        if given is None or (given.settle and given.leaves is None):
-            # Whoever claimed it never wrote the record, or removed it since.
-            await self._send("SET", alias, place, writes=True)
-        return given or self._writer.first(change)
-
-    async def _commit(self, steps: Sequence[Step]) -> list[Any]:
-        """Run WRITE; its answer with an entry for every step, also those that have nothing to do."""
-        sent = [number for number, step in enumerate(steps) if not self._idle(step)]
-        slots = {steps[number].slot for number in sent}
-        if len(slots) > 1:
-            shown = ", ".join(sorted({f"{steps[n].kind.name} of {steps[n].slot!r}" for n in sent})[:4])
-            msg = (
-                f"one batch would change {shown}, and on Redis Cluster each of them lies in a slot of its own, so they cannot be written "
-                "as one; save one thread at a time, or use one Redis node"
-            )
-            raise UnsupportedError(msg)
-        if not sent:
-            return [1, [None] * len(steps)]
-        await _all(self._send("ZADD", e.key, e.score, e.member, writes=True) for n in sent for e in steps[n].add if not e.local)
-        code, *columns = await self._script(scripts.WRITE, *plan(self.keys, [steps[number] for number in sent]), writes=True)
-        whole = [[1 if code == 0 and position == 0 else None] * len(steps) for position in range(len(columns))]
-        for position, column in enumerate(columns):
-            for number, value in zip(sent, column, strict=True):
-                whole[position][number] = value
-        return [code, *whole]
-
-    async def _follow(self, steps: Sequence[Step]) -> None:
-        """What is written in other slots after the script."""
-        if not self.keys.cluster:
-            return
-        after = [self._send("ZREM", e.key, e.member, writes=True) for step in steps for e in step.remove if not e.local]
-        forgotten = [step for step in steps if step.forget and not self._reaches_alias(step)]
-        after += [self._send("DEL", self.keys.alias(step.kind, step.member), writes=True) for step in forgotten]
-        await _partly(_all([*after, *(self._leave(step, step.leaves) for step in steps if step.leaves is not None)]))
-
-    async def _leave(self, step: Step, found: Found) -> None:
-        if not self._reaches_alias(step):
-            await self._send("SET", self.keys.alias(step.kind, step.member), step.place, writes=True)
-        key, left = step.kind.key_of(found.stored.record), found
-        for _ in range(TRIES):
-            code, *_ = await self._commit([self._writer.leaving(step, left)])
-            if code == 1:
-                return
-            (changed,) = await self._run([self._reader.find_at(step.kind, key, found.place)])
-            if changed is None:
-                return
-            left = changed
-
-    def _idle(self, step: Step) -> bool:
-        return self.keys.cluster and step.slot == ""
-
-    def _reaches_alias(self, step: Step) -> bool:
-        return self.keys.reaches_alias(step.kind, step.member, place=step.place)
-
-    def _answer(self, change: Change, step: Step, text: bytes | None) -> Any:
-        return step.answer if text is None else wire.read(change.kind, change.key, text).record
+    async def _scan(self, node: Any, *arguments: Any) -> tuple[int, list[bytes]]:
+        cursor, found = await self._send("SCAN", *arguments, **({} if node is None else {"target_nodes": node}))
+        # A cluster's client gives a cursor for each node.
+        return int(cursor if node is None else cursor[node.name]), found
 
     # ----------------------------------------------------------------------------------------------------------- driver
 
@@ -331,13 +235,14 @@ class RedisEngine:
 _DIGESTS = {script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest() for script in (scripts.READ, scripts.WRITE)}
 
 
-async def _all(calls: Iterable[Awaitable[Any]]) -> list[Any]:
-    """Await all, together; when some fail, the first failure in their order, once all of them have ended."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
+async def _server(client: Redis | RedisCluster) -> str:
+    """The product and version of one node."""
+    anywhere = {"target_nodes": RedisCluster.RANDOM} if isinstance(client, RedisCluster) else {}
+    try:
+        about: Mapping[str, Any] = await client.info("server", **anywhere)
+    except NoPermissionError:
+        return "Redis, which does not tell this user its version"
+    return f"Redis {about.get('redis_version')} ({about.get('redis_mode')})"
 
 
 async def _partly(call: Awaitable[list[Any]]) -> list[Any]:
@@ -348,16 +253,6 @@ async def _partly(call: Awaitable[list[Any]]) -> list[Any]:
         raise WriteInterrupted(str(error)) from error
 
 
-async def _pause(attempt: int) -> None:
-    """Nothing before the first try; then a little longer each time, by chance, so that rivals do not meet again."""
-    if attempt > 0:
-        await asyncio.sleep(random.random() * min(0.001 * 2**attempt, 0.05))
-
-
 def _never_sent(error: BaseException) -> bool:
     """Whether the connection could not even be made, or the server said that it is loading: redis-py tells only by type and words."""
     return isinstance(error, BusyLoadingError | MaxConnectionsError | AuthenticationError) or "connecting to" in str(error)
-
-
-def _conflict() -> ConflictError:
-    return ConflictError(f"Redis: other writers changed the same records at each of {TRIES} tries; nothing was written. Try again.")

@@ -32,18 +32,26 @@ class Layout:
 
     Attributes:
         head: what a record's key starts with.
+        joint: what stands between the parts of a record's own key where it has several.
         neck: what stands between the place and the member, where there is a place.
         place: the field whose value a record's key carries besides the record's own key.
+        trails: whether the place comes last; a record without a value there has neither neck nor place, and may have no alias.
         alias: what the key starts with that holds the place of a record, to find it by its own key alone.
+        tagged: on a cluster: how many parts of a record's own key are its hash tag, where there is no place; None is all.
         paths: (before, after) the value in the key of a path's sorted set.
     """
 
     head: str
+    joint: str = BETWEEN
     neck: str = ""
     place: str | None = None
+    trails: bool = False
     alias: str = ""
+    tagged: int | None = None
     paths: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
 
+
+RUNS_HEAD = "mastra_workflow_snapshot:namespace:workflows:workflow_name:"
 
 LAYOUTS: Mapping[str, Layout] = {
     "mastra_threads": Layout(head="mastra_threads:id:"),
@@ -51,20 +59,30 @@ LAYOUTS: Mapping[str, Layout] = {
         head="mastra_messages:threadId:", neck=":id:", place="thread_id", alias="msg-idx:", paths={"by_thread": ("thread:", ":messages")}
     ),
     "mastra_resources": Layout(head="mastra_resources:"),
+    "mastra_workflow_snapshot": Layout(
+        head=RUNS_HEAD,
+        joint=":run_id:",
+        neck=":resourceId:",
+        place="resource_id",
+        trails=True,
+        alias="mastra_index:mastra_workflow_snapshot:of:",
+    ),
+    "mastra_scorers": Layout(head="mastra_scorers:id:"),
+    "mastra_ai_spans": Layout(head="mastra_ai_spans:traceId:", joint=":spanId:", tagged=1),
 }
+
+ON_CLUSTER: Mapping[str, Layout] = {"mastra_workflow_snapshot": Layout(head=RUNS_HEAD, joint=":run_id:", tagged=1)}
+"""Where the keys differ on a cluster. TypeScript cannot run there, so no run has the resource id in its key, which would move it."""
 
 LENT_ON_CLUSTER: Mapping[tuple[str, str], str] = {
     ("mastra_threads", "by_resource_updated"): "by_resource",
     ("mastra_threads", "all_updated"): "all",
+    ("mastra_ai_spans", "roots_ended"): "roots",
 }
 """Paths without a sorted set on a cluster, where each touch would cost a command in another slot: read whole along the other."""
 
-LEFT_OUT_ON_CLUSTER: Mapping[tuple[str, str], str] = {
-    (
-        "mastra_messages",
-        "by_resource",
-    ): "on Redis Cluster every message would cost a command in the slot of its resource; read along by_thread instead"
-}
+SCANNED_ON_CLUSTER: frozenset[tuple[str, str]] = frozenset({("mastra_messages", "by_resource")})
+"""Paths without any sorted set on a cluster, because every message of a turn would cost a command in another slot: every record is read."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,6 +110,11 @@ def key_of_member(member: str) -> Key:
     return tuple(member.split(BETWEEN))
 
 
+def slot_of(name: str, *, cluster: bool) -> str:
+    """Equal for keys that one script can reach: the hash tag on a cluster."""
+    return name[name.index("{") + 1 : name.index("}")] if cluster else ""
+
+
 def scores_of(milliseconds: int) -> tuple[int, int]:
     """The lowest and the highest score that a record of this millisecond may have: TypeScript adds the position in its batch."""
     score = milliseconds * 1000
@@ -106,26 +129,47 @@ class Keyspace:
 
     def layout(self, kind: Kind[Any]) -> Layout:
         """The layout of *kind*; a kind that is not known gets its name as head."""
-        return LAYOUTS.get(kind.name) or Layout(head=f"{kind.name}:")
+        known = (ON_CLUSTER.get(kind.name) if self.cluster else None) or LAYOUTS.get(kind.name)
+        return known or Layout(head=f"{kind.name}:")
 
     def place_of(self, kind: Kind[Any], record: Any) -> str:
         """The place that the key of *record* carries; "" where keys carry none."""
         field = self.layout(kind).place
-        return getattr(record, field) if field else ""
+        return (getattr(record, field) or "") if field else ""
 
     def record(self, kind: Kind[Any], member: str, *, place: str) -> str:
         """The key of the record itself."""
-        return self.before_member(kind, place) + (member if self.layout(kind).place else self._tagged(member))
+        layout, name = self.layout(kind), self.name(kind, member)
+        if not layout.trails:
+            return self.before_member(kind, place) + name
+        return layout.head + name + (layout.neck + place if place else "")
 
     def before_member(self, kind: Kind[Any], place: str) -> str:
         """What the key of a record starts with, up to its member."""
         layout = self.layout(kind)
-        return f"{layout.head}{self._tagged(place)}{layout.neck}" if layout.place else layout.head
+        return f"{layout.head}{self._tagged(place)}{layout.neck}" if layout.place and not layout.trails else layout.head
+
+    def name(self, kind: Kind[Any], member: str) -> str:
+        """A record's own key as it stands in the key of the record."""
+        layout, parts = self.layout(kind), key_of_member(member)
+        if layout.place or not self.cluster:
+            return layout.joint.join(parts)
+        tag, rest = layout.joint.join(parts[: layout.tagged]), parts[len(parts[: layout.tagged]) :]
+        return layout.joint.join((self._tagged(tag), *rest))
+
+    def begun(self, kind: Kind[Any], at: Mapping[str, str]) -> tuple[str, str]:
+        """For a list in the slot of its records: the first parts of their members, and of their names, that all of them share."""
+        layout = self.layout(kind)
+        parts = [at[field] for field in kind.key[: layout.tagged]] if self.cluster and layout.tagged else []
+        if not parts:
+            return "", ""
+        return BETWEEN.join(parts) + BETWEEN, self._tagged(layout.joint.join(parts)) + layout.joint
 
     def alias(self, kind: Kind[Any], member: str) -> str:
         """The key that holds the record's place: on a cluster in the slot that *member* tells, if it tells one."""
-        head, slot = self.layout(kind).alias, clock.place_of(member) if self.cluster else None
-        return head + member if slot is None else f"{head.removesuffix(':')}{{{tags()[slot]}}}:{member}"
+        layout, slot = self.layout(kind), clock.place_of(member) if self.cluster else None
+        head, name = layout.alias, layout.joint.join(key_of_member(member))
+        return head + name if slot is None else f"{head.removesuffix(':')}{{{tags()[slot]}}}:{name}"
 
     def reaches_alias(self, kind: Kind[Any], member: str, *, place: str) -> bool:
         """Whether the alias of a record lies where the records of *place* do, so that one script reaches both."""
@@ -137,7 +181,8 @@ class Keyspace:
         """Equal for records that one script can reach: all of them on a node, those of one hash tag on a cluster."""
         if not self.cluster:
             return ""
-        return place if self.layout(kind).place else member
+        layout = self.layout(kind)
+        return place if layout.place else layout.joint.join(key_of_member(member)[: layout.tagged])
 
     def index(self, kind: Kind[Any], path: Path, values: Sequence[str]) -> str:
         """The key of the sorted set of *path* where its `by` fields have *values*."""
@@ -151,20 +196,21 @@ class Keyspace:
 
     def is_local(self, kind: Kind[Any], path: Path) -> bool:
         """Whether the sorted set lies where its records do."""
-        return not self.cluster or path.by == (self.layout(kind).place,)
+        layout = self.layout(kind)
+        return not self.cluster or path.by == ((layout.place,) if layout.place else kind.key[: layout.tagged])
 
     def source(self, kind: Kind[Any], path: Path) -> Path:
         """The path whose sorted set answers *path*."""
         lent = LENT_ON_CLUSTER.get((kind.name, path.name)) if self.cluster else None
         return (kind.path(lent) if lent else None) or path
 
-    def refusal(self, kind: Kind[Any], path: Path) -> str | None:
-        """Why *path* cannot be read here, or None."""
-        return LEFT_OUT_ON_CLUSTER.get((kind.name, path.name)) if self.cluster else None
+    def is_scanned(self, kind: Kind[Any], path: Path) -> bool:
+        """Whether every record of *kind* has to be read for *path*."""
+        return self.cluster and (kind.name, path.name) in SCANNED_ON_CLUSTER
 
     def kept_paths(self, kind: Kind[Any]) -> list[Path]:
         """The paths of *kind* that have a sorted set."""
-        return [path for path in kind.paths if self.source(kind, path) is path and self.refusal(kind, path) is None]
+        return [path for path in kind.paths if self.source(kind, path) is path and not self.is_scanned(kind, path)]
 
     def _tagged(self, value: str) -> str:
         return "{" + _within_tag(value) + "}" if self.cluster else value

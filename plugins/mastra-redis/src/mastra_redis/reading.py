@@ -7,20 +7,21 @@ driver.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from mastra_core import clock
-from mastra_core.errors import UnsupportedError
 from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import LATEST, Between, Count, Cursor, Get, Query, Read, Window, matches, place
 from mastra_redis import wire
-from mastra_redis.keys import Keyspace, key_of_member, member_of, scores_of
+from mastra_redis.keys import Keyspace, Layout, key_of_member, member_of, scores_of, slot_of
 
 FILTERED_PAGE = 256
 """How many records a filtered read looks at in one command."""
+SCANNED_PAGE = 1000
+"""How many records a read of every record holds at once."""
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +41,24 @@ class Found:
     place: str
 
 
-Ops = Generator[list[Op], list[Any], Any]
+@attrs.frozen
+class Names:
+    """Asks for the names of all text keys that begin with *head*: a look through the whole database."""
+
+    head: str
+
+
+@attrs.frozen
+class Adopt:
+    """Asks for the entries of a record that another program wrote."""
+
+    kind: Kind[Any]
+    key: Key
+    found: Found
+
+
+Asked = Op | Names | Adopt
+Ops = Generator[Sequence[Asked], list[Any], Any]
 
 
 @attrs.frozen
@@ -50,11 +68,7 @@ class Reader:
     keys: Keyspace
 
     def answer(self, read: Read[Any]) -> Ops:
-        """The operations of *read*; returns its answer.
-
-        Raises:
-            UnsupportedError: the path has no index here.
-        """
+        """The operations of *read*; returns its answer."""
         match read:
             case Get():
                 found = yield from self.find(read.kind, read.key)
@@ -80,9 +94,25 @@ class Reader:
         if self.keys.cluster:
             ((place, _),) = yield [Op(slot=alias, key=alias, told={"op": "get"})]
             return None if place is None else (yield from self.find_at(kind, key, place.decode()))
-        told = {"op": "get", "alias": layout.alias, "head": layout.head, "neck": layout.neck, "member": member}
+        told = {"op": "get", **self._told(layout), "name": self.keys.name(kind, member)}
         ((text, place),) = yield [Op(slot="", key=alias, told=told)]
-        return None if text is None else Found(stored=wire.read(kind, key, text), place=place.decode())
+        if text is None:
+            return (yield from self._strayed(kind, key)) if layout.trails else None
+        return Found(stored=wire.read(kind, key, text), place=place.decode())
+
+    def _strayed(self, kind: Kind[Any], key: Key) -> Ops:
+        """The record of *key* that another program has written at a place which no alias tells, or None."""
+        layout = self.keys.layout(kind)
+        head = self.keys.record(kind, member_of(key), place="") + layout.neck
+        (names,) = yield [Names(head)]
+        for name in sorted(set(names)):
+            ((text, _),) = yield [Op(slot=slot_of(name, cluster=self.keys.cluster), key=name, told={"op": "get"})]
+            stored = None if text is None else wire.decoded(kind, name, text)
+            if stored is not None and kind.key_of(stored.record) == key:
+                found = Found(stored=stored, place=name.removeprefix(head))
+                yield [Adopt(kind, key, found)]
+                return found
+        return None
 
     def find_at(self, kind: Kind[Any], key: Key, place: str) -> Ops:
         """The stored record of *key* at *place*, as Found, or None."""
@@ -96,9 +126,9 @@ class Reader:
         return [attrs.evolve(record, **dict.fromkeys(query.omit)) for record in found] if query.omit else found
 
     def _listed(self, query: Query[Any]) -> Ops:
-        path = self._path(query.kind, query.path)
+        path = _path(query.kind, query.path)
         if not self.keys.is_local(query.kind, path):
-            return (yield from self._gathered(query, path))
+            return (yield from (self._scanned if self.keys.is_scanned(query.kind, path) else self._gathered)(query, path))
         if not query.where:
             return (yield from self._range(query, path))
         return (yield from self._filtered(query, path))
@@ -137,9 +167,14 @@ class Reader:
     def _bodies(self, kind: Kind[Any], path: Path, at: Mapping[str, str]) -> dict[str, Any]:
         """Where the script finds the records of members: beside one place, or each by its alias."""
         layout = self.keys.layout(kind)
-        if layout.place and layout.place not in path.by:
-            return {"alias": layout.alias, "head": layout.head, "neck": layout.neck}
-        return {"head": self.keys.before_member(kind, at[layout.place] if layout.place else "")}
+        if layout.place and (layout.trails or layout.place not in path.by):
+            return {**self._told(layout), "joint": _replacing(layout.joint), "skipped": 0}
+        skipped, begun = self.keys.begun(kind, at)
+        head = self.keys.before_member(kind, at[layout.place] if layout.place else "")
+        return {"head": head + begun, "joint": _replacing(layout.joint), "skipped": len(skipped.encode())}
+
+    def _told(self, layout: Layout) -> dict[str, Any]:
+        return {"alias": layout.alias, "head": layout.head, "neck": layout.neck, "trails": layout.trails or None}
 
     def _gathered(self, query: Query[Any], path: Path) -> Ops:
         """Every record of a place whose entries lie in another slot, looked at here: entries may be older than their records."""
@@ -151,19 +186,21 @@ class Reader:
         ops = [Op(slot=self.keys.slot(kind, i, place=""), key=self.keys.record(kind, i, place=""), told={"op": "get"}) for i in ids]
         texts = (yield ops) if ops else []
         every = [wire.read(kind, key_of_member(i), text).record for i, (text, _) in zip(ids, texts, strict=True) if text is not None]
-        where = (*path.only, *query.where, *((query.span,) if query.span else ()))
-        found = [
-            record for record in every if all(getattr(record, name) == value for name, value in query.at.items()) and matches(record, where)
-        ]
+        return _cut(query, path, [record for record in every if _belongs(query, path, record)])
 
-        found.sort(key=lambda record: place(kind, path, record), reverse=query.descending)
-        if query.after is not None:
-            mark = (query.after.order or LATEST, query.after.key)
-            found = [one for one in found if (place(kind, path, one) < mark if query.descending else place(kind, path, one) > mark)]
-        return found[query.offset : None if query.limit is None else query.offset + query.limit]
+    def _scanned(self, query: Query[Any], path: Path) -> Ops:
+        """As _gathered, where nothing names the records of a place: all of the kind are looked at, a thousand at a time."""
+        (names,) = yield [Names(self.keys.layout(query.kind).head)]
+        every, found = sorted(set(names)), []
+        for start in range(0, len(every), SCANNED_PAGE):
+            part = every[start : start + SCANNED_PAGE]
+            texts = yield [Op(slot=slot_of(name, cluster=self.keys.cluster), key=name, told={"op": "get"}) for name in part]
+            records = [wire.decoded(query.kind, name, text).record for name, (text, _) in zip(part, texts, strict=True) if text is not None]
+            found += [record for record in records if _belongs(query, path, record)]
+        return _cut(query, path, found)
 
     def _count(self, count: Count[Any]) -> Ops:
-        path = self._path(count.kind, count.path)
+        path = _path(count.kind, count.path)
         query = Query(count.kind, count.path, at=count.at, span=count.span, where=count.where)
         if count.where or not self.keys.is_local(count.kind, path):
             return len((yield from self._query(query)))
@@ -176,7 +213,7 @@ class Reader:
         return counted
 
     def _window(self, window: Window[Any]) -> Ops:
-        kind, path = window.kind, self._path(window.kind, window.path)
+        kind, path = window.kind, _path(window.kind, window.path)
         found = yield from self.find(kind, window.around, hint=window.hint.get(self.keys.layout(kind).place or ""))
         if found is None or not matches(found.stored.record, window.where):
             return []
@@ -190,20 +227,11 @@ class Reader:
         earlier, later = yield from together([before, after])
         return [*reversed(earlier), target, *later]
 
-    def _path(self, kind: Kind[Any], name: str) -> Path:
-        path = kind.path(name)
-        assert path is not None
-        why = self.keys.refusal(kind, path)
-        if why is not None:
-            msg = f"{kind.name} cannot be listed along {name!r}: {why}"
-            raise UnsupportedError(msg)
-        return path
 
-
-def together(reads: list[Ops]) -> Generator[list[Op], list[Any], list[Any]]:
+def together(reads: list[Ops]) -> Generator[Sequence[Asked], list[Any], list[Any]]:
     """Run generators in step: what they ask for at the same time is asked for together. Returns what each of them returns."""
     results: list[Any] = [None] * len(reads)
-    waiting: dict[int, list[Op]] = {}
+    waiting: dict[int, Sequence[Asked]] = {}
 
     def advance(index: int, answers: list[Any] | None) -> None:
         try:
@@ -224,9 +252,36 @@ def together(reads: list[Ops]) -> Generator[list[Op], list[Any], list[Any]]:
     return results
 
 
+def _replacing(joint: str) -> str:
+    """*joint* as what Lua's gsub puts in."""
+    return joint.replace("%", "%%")
+
+
 def _nothing() -> Ops:
     yield from ()
     return []
+
+
+def _path(kind: Kind[Any], name: str) -> Path:
+    path = kind.path(name)
+    assert path is not None
+    return path
+
+
+def _belongs(query: Query[Any], path: Path, record: Any) -> bool:
+    """Whether *record* is one of those that *query* is about, wherever its cursor and its page are."""
+    where = (*path.only, *query.where, *((query.span,) if query.span else ()))
+    return all(getattr(record, name) == value for name, value in query.at.items()) and matches(record, where)
+
+
+def _cut(query: Query[Any], path: Path, found: list[Any]) -> list[Any]:
+    """The page of *query* among all its records."""
+    kind = query.kind
+    found.sort(key=lambda record: place(kind, path, record), reverse=query.descending)
+    if query.after is not None:
+        mark = (query.after.order or LATEST, query.after.key)
+        found = [one for one in found if (place(kind, path, one) < mark if query.descending else place(kind, path, one) > mark)]
+    return found[query.offset : None if query.limit is None else query.offset + query.limit]
 
 
 def _cursor(kind: Kind[Any], path: Path, record: Any) -> Cursor:

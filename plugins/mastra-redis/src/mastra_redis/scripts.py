@@ -88,15 +88,20 @@ local function members(key, o)
   return out
 end
 
+-- The key of a record and its place, which its alias tells; a place that comes last may be missing.
+local function placed(o, name)
+  local place = redis.call('GET', o.alias .. name)
+  if not o.trails then return o.head .. (place or '') .. o.neck .. name, place end
+  place = place or ''
+  if place == '' then return o.head .. name, place end
+  return o.head .. name .. o.neck .. place, place
+end
+
 local function bodies(o, ids)
   local keys, out = {}, {}
   for i, id in ipairs(ids) do
-    if o.alias then
-      local place = redis.call('GET', o.alias .. id)
-      keys[i] = o.head .. (place or '') .. o.neck .. id
-    else
-      keys[i] = o.head .. id
-    end
+    local name = string.gsub(string.sub(id, o.skipped + 1), '%z', o.joint)
+    keys[i] = o.alias and placed(o, name) or o.head .. name
   end
   -- unpack is limited by Lua's stack.
   for i = 1, #keys, 1000 do
@@ -108,10 +113,11 @@ end
 local answers = {}
 for i, o in ipairs(plan) do
   if o.op == 'get' then
-    local place = o.alias and redis.call('GET', o.alias .. o.member)
     if not o.alias then answers[i] = {redis.call('GET', KEYS[o.key]), false}
-    elseif place then answers[i] = {redis.call('GET', o.head .. place .. o.neck .. o.member), place}
-    else answers[i] = {false, false} end
+    else
+      local key, place = placed(o, o.name)
+      answers[i] = {place and redis.call('GET', key), place}
+    end
   elseif o.op == 'count' then answers[i] = redis.call('ZCOUNT', KEYS[o.key], o.low, o.high)
   else
     local ids = members(KEYS[o.key], o)
@@ -164,13 +170,21 @@ local function touchable(i, s, whole)
   return true
 end
 
+local function keyed(s, place)
+  if not s.trails then return s.head .. place .. s.neck .. s.name end
+  if place == '' then return s.head .. s.name end
+  return s.head .. s.name .. s.neck .. place
+end
+
 for i, s in ipairs(plan) do
   local key, place = KEYS[s.key], s.place or false
   if s.alias then
     local at = redis.call('GET', KEYS[s.alias])
+    -- Others write records with the place last, or without any, and no alias.
+    if not at and s.trails and redis.call('EXISTS', key) == 0 then at = '' end
     if at and at ~= s.was then
       -- Without a head the record lies in another slot, if it is there: the caller has to look, and to say then what the alias was.
-      if at ~= place then key = s.head and s.head .. at .. s.neck .. s.member end
+      if at ~= place then key = s.head and keyed(s, at) end
       place = at
     end
   end
@@ -181,6 +195,7 @@ for i, s in ipairs(plan) do
   elseif s.expect == 'new' then met[i] = not whole
   elseif s.expect == 'same' then met[i] = whole == ARGV[s.raw]
   elseif s.expect == 'touch' then met[i] = touchable(i, s, whole)
+  elseif s.expect == 'equal' then met[i] = whole and (whole == ARGV[s.raw] or touchable(i, s, whole))
   else met[i] = false end
   all = all and met[i]
   for _, z in ipairs(s.add) do redis.call('ZCARD', KEYS[z[1]]) end
@@ -198,7 +213,9 @@ for i, s in ipairs(plan) do
   else
     for _, z in ipairs(s.remove) do redis.call('ZREM', KEYS[z[1]], z[2]) end
     for _, key in ipairs(s.delete) do redis.call('DEL', KEYS[key]) end
-    for _, z in ipairs(s.add) do redis.call('ZADD', KEYS[z[1]], z[2], z[3]) end
+    for _, z in ipairs(s.add) do
+      if s.adopts then redis.call('ZADD', KEYS[z[1]], 'NX', z[2], z[3]) else redis.call('ZADD', KEYS[z[1]], z[2], z[3]) end
+    end
     if s.text then redis.call('SET', KEYS[s.key], ARGV[s.text]) end
     if s.settle then redis.call('SET', KEYS[s.settle], s.place) end
   end

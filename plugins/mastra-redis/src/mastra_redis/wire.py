@@ -19,8 +19,11 @@ from mastra_core.storage.records.wire import dump_json, from_document, load_json
 TEXT_IN_TEXT: Mapping[str, tuple[str, ...]] = {"mastra_resources": ("metadata",)}
 """Fields that TypeScript stores as a string of JSON inside the JSON."""
 
-ADDED: Mapping[str, Mapping[str, Json]] = {"mastra_messages": {"_index": 0}}
-"""What TypeScript stores beside the fields. The position in a batch is always 0, so that messages of one millisecond are ordered by id."""
+ADDED: Mapping[str, Mapping[str, Json]] = {"mastra_messages": {"_index": 0}, "mastra_workflow_snapshot": {"namespace": "workflows"}}
+"""What TypeScript stores beside the fields.
+
+A message's position in its batch is always 0 here, so that messages of one millisecond are ordered by id.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,15 +64,29 @@ def read(kind: Kind[Any], key: Key, text: str | bytes) -> Stored:
         StoredDataError: it cannot be decoded.
         ConflictError: it is another record, whose id makes the same Redis key.
     """
-    document = load_json(text, kind=kind.name, key=key, field="(the whole record)")
-    record = from_document(kind, key, document)
-    if kind.key_of(record) != key:
+    stored = _decoded(kind, key, text)
+    held = kind.key_of(stored.record)
+    if held != key:
         msg = (
-            f"{kind.name} {'/'.join(key)!r} and {'/'.join(kind.key_of(record))!r} make the same Redis key, because their ids hold the text "
+            f"{kind.name} {'/'.join(key)!r} and {'/'.join(held)!r} make the same Redis key, because their ids hold the text "
             "that separates the parts of a key; give one of them another id"
         )
         raise ConflictError(msg)
-    return Stored(record=record, text=text, document=document)
+    return stored
+
+
+def decoded(kind: Kind[Any], name: str, text: str | bytes) -> Stored:
+    """The record that *text* stores under the Redis key *name*, whichever it is.
+
+    Raises:
+        StoredDataError: it cannot be decoded.
+    """
+    return _decoded(kind, (name,), text)
+
+
+def _decoded(kind: Kind[Any], key: Key, text: str | bytes) -> Stored:
+    document = load_json(text, kind=kind.name, key=key, field="(the whole record)")
+    return Stored(record=from_document(kind, key, document), text=text, document=document)
 
 
 def plan_text(steps: Sequence[Mapping[str, Any]]) -> str:

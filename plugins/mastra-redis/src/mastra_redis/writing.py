@@ -15,7 +15,7 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save, updated
-from mastra_core.storage.records.kind import Kind
+from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.query import Is, Where, matches, place
 from mastra_redis import wire
 from mastra_redis.keys import Entry, Keyspace, member_of
@@ -31,7 +31,7 @@ class Step:
         member: its key as one text.
         place: what the record's key carries besides, as it will be after the step.
         slot: equal for steps that one script can do.
-        expect: "new", "same" as *raw*, "touch" if *equal* holds, or "ask".
+        expect: "new", "same" as *raw*, "touch" if *equal* holds, "equal" if it is as *raw* or *equal* holds, or "ask".
         text: what to store.
         delete: other keys to delete.
         add, remove: entries of sorted sets, those in other slots too.
@@ -42,6 +42,7 @@ class Step:
         equal, raise_to, absent: of a touch, as WRITE takes them.
         answered: whether the script is asked for the text afterwards.
         answer: the answer to the change, where it is known beforehand.
+        adopts: whether *add* leaves entries that are there as they are.
         leaves: on a cluster: the record that has to go from another slot once this one is written.
     """
 
@@ -64,7 +65,13 @@ class Step:
     absent: str | None = None
     answered: bool = False
     answer: Any = None
+    adopts: bool = False
     leaves: Found | None = None
+
+    @property
+    def only_follows(self) -> bool:
+        """Whether it can wait until the rest of its batch is written: a touch that nothing can refuse."""
+        return self.expect == "touch" and self.absent == "skip" and not self.equal and not self.answered
 
 
 @attrs.frozen
@@ -105,7 +112,7 @@ class Writer:
                 raise Refused(index, change, None)
             return self.unchanged(kind, member, found)
         if found is not None and isinstance(change, Delete):
-            return self._removal(kind, member, found, answer=stored if change.answer else None)
+            return self._removal(change, member, found)
         if isinstance(change, Check):
             return self.unchanged(kind, member, found)
         if isinstance(change, Patch) and stored is None:
@@ -122,6 +129,11 @@ class Writer:
         """A step that writes nothing and fails if the record is no longer as *found*."""
         place = "" if found is None else found.place
         return self._step(kind, member, place=place, **_expected(found))
+
+    def adopting(self, kind: Kind[Any], key: Key, found: Found) -> Step:
+        """The step that gives *found*, which another program wrote, the entries it lacks."""
+        entries = tuple(self.entries(kind, found.stored.record))
+        return self._step(kind, member_of(key), place=found.place, **_expected(found), add=entries, settle=True, adopts=True)
 
     def leaving(self, step: Step, found: Found) -> Step:
         """The step that removes *found*, which *step* has written elsewhere."""
@@ -146,10 +158,23 @@ class Writer:
         settled = settle and bool(self.keys.layout(kind).alias)
         return Step(kind=kind, member=member, place=place, slot=self.keys.slot(kind, member, place=place), settle=settled, **rest)
 
-    def _removal(self, kind: Kind[Any], member: str, found: Found, *, answer: Any) -> Step:
+    def _removal(self, change: Delete[Any], member: str, found: Found) -> Step:
+        """The step that removes what was *found*; also as others have changed it since, where that changes nothing of the removal.
+
+        Else a thread that many runs touch without a pause could not be removed.
+        """
+        kind = change.kind
+        layout, equal = self.keys.layout(kind), _texts(kind, change.when)
+        paths = self.keys.kept_paths(kind)
+        values = {name: getattr(found.stored.record, name) for path in paths for name in path.by}
+        if equal is None or layout.place or layout.alias or any(path.only for path in paths) or None in values.values():
+            expected: dict[str, Any] = {**_expected(found), "answer": found.stored.record if change.answer else None}
+        else:
+            same = tuple((kind.by_name[name].stored, value) for name, value in values.items())
+            expected = {"expect": "equal", "raw": found.stored.text, "equal": (*equal, *same), "answered": change.answer}
         return self._step(
-            kind, member, place=found.place, **_expected(found), delete=(self.keys.record(kind, member, place=found.place),),
-            remove=tuple(self.entries(kind, found.stored.record)), forget=bool(self.keys.layout(kind).alias), answer=answer,
+            kind, member, place=found.place, **expected, delete=(self.keys.record(kind, member, place=found.place),),
+            remove=tuple(self.entries(kind, found.stored.record)), forget=bool(layout.alias),
         )  # fmt: skip
 
     def _replacement(self, kind: Kind[Any], change: Save[Any] | Patch[Any], record: Any, found: Found | None) -> Step:
@@ -240,6 +265,7 @@ def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | b
         told.append(
             {
                 "key": key(keys.record(step.kind, step.member, place=step.place)), "member": step.member, "place": step.place,
+                "name": keys.name(step.kind, step.member), "trails": layout.trails or None,
                 "alias": key(alias) if alias else None, "was": step.was, "expect": step.expect,
                 "head": None if keys.cluster else layout.head, "neck": None if keys.cluster else layout.neck,
                 "raw": text(step.raw), "text": text(step.text), "delete": deleted,
@@ -247,6 +273,7 @@ def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | b
                 "remove": [[key(e.key), e.member] for e in step.remove if e.local],
                 "settle": key(alias) if alias and step.settle else None,
                 "equal": step.equal, "raise": step.raise_to, "absent": step.absent, "answer": step.answered,
+                "adopts": step.adopts or None,
             }
         )  # fmt: skip
     return list(names), [wire.plan_text(told), *texts]

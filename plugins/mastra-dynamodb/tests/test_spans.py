@@ -1,0 +1,64 @@
+"""Where spans lie in the table: a layout of ours, since the TypeScript package keeps none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import pytest
+
+from mastra_core.storage.records.changes import Save
+from mastra_core.storage.records.span_kinds import SPANS, Span
+from mastra_core.testing.samples import at
+from mastra_dynamodb.store import DynamoDBStore
+from tests.servers.counting import counting_requests
+
+ROOT = Span(trace_id="T", span_id="S", name="n", span_type="generic", started_at=at(0), created_at=at(0))
+
+
+@pytest.fixture
+async def store(dynamodb_client: Any, dynamodb_table: str) -> AsyncIterator[DynamoDBStore]:
+    """A store over an empty table."""
+    async with DynamoDBStore(table_name=dynamodb_table, client=dynamodb_client) as store:
+        yield store
+
+
+async def test_a_trace_is_one_partition_and_keeps_the_case_of_its_ids(
+    store: DynamoDBStore, dynamodb_client: Any, dynamodb_table: str
+) -> None:
+    """A trace is read consistently, by one Query; traces whose ids differ by case are two."""
+    spans = [attrs.evolve(ROOT, span_id=name, parent_span_id="S", started_at=at(n)) for n, name in enumerate("cab")]
+    await store.observability.batch_create_spans([ROOT, *spans, attrs.evolve(ROOT, trace_id="t")])
+    with counting_requests(dynamodb_client) as reading:
+        trace = await store.observability.get_trace("T")
+    assert reading.operations == ["Query"]
+    assert trace is not None
+    assert [span.span_id for span in trace.spans] == ["S", "c", "a", "b"]
+    key = {"pk": {"S": "$mastra#entity_ai_span#traceId_T"}, "sk": {"S": "$ai_span_1#spanId_a"}}
+    item = dynamodb_client.get_item(TableName=dynamodb_table, Key=key, ConsistentRead=True)["Item"]
+    assert {"gsi1pk", "gsi5pk", "gsi6pk"}.isdisjoint(item), "an index costs a write, so a span is only in those that need it"
+
+
+async def test_traces_are_listed_along_an_index_that_has_roots_alone(
+    store: DynamoDBStore, dynamodb_client: Any, dynamodb_table: str
+) -> None:
+    """A list of traces reads its page and not the table; a span that gets a parent is no trace any more, and the other way round."""
+    roots = [attrs.evolve(ROOT, trace_id=name, started_at=at(number)) for number, name in enumerate("abcdefgh")]
+    await store.observability.batch_create_spans([*roots, *(attrs.evolve(root, span_id="c", parent_span_id="S") for root in roots)])
+    with counting_requests(dynamodb_client) as reading:
+        page = await store.observability.list_traces(per_page=3)
+    assert (reading.operations, [root.trace_id for root in page], page.has_more) == (["Query"], ["h", "g", "f"], True)
+    adopted = attrs.evolve(roots[7], parent_span_id="x")
+    await store.observability.create_span(adopted)
+    assert [root.trace_id for root in await store.observability.list_traces(per_page=2)] == ["g", "f"]
+    await store.observability.update_span("g", span_id="S", updates={"parent_span_id": "x"})
+    await store.observability.create_span(attrs.evolve(adopted, parent_span_id=None, ended_at=at(20)))
+    await store.records.apply(Save(SPANS, attrs.evolve(roots[5], parent_span_id="x"), answer=False))
+    for field in ("started_at", "ended_at"):
+        found = await store.observability.list_traces(order_by={"field": field, "direction": "DESC"})
+        assert sorted(root.trace_id for root in found) == list("abcdeh")
+    for name in "hf":
+        key = {"pk": {"S": f"$mastra#entity_ai_span#traceId_{name}"}, "sk": {"S": "$ai_span_1#spanId_S"}}
+        item = dynamodb_client.get_item(TableName=dynamodb_table, Key=key, ConsistentRead=True)["Item"]
+        assert ("gsi1pk" in item) == (name == "h")

@@ -1,0 +1,54 @@
+"""Workflows, scores and observability in Redis, certified by the kit on one node and on a cluster of three."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mastra_core.testing import ObservabilityContract, ScoresContract, WorkflowsContract
+from mastra_redis.store import RedisStore
+
+
+class Node:
+    """In a database of the test's own."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_url):
+        self.url = redis_url
+
+    @asynccontextmanager
+    async def open_store(self):
+        yield RedisStore(connection_string=self.url)
+
+
+class Cluster(Node):
+    """On three nodes that were emptied before."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_cluster_url):
+        self.url = redis_cluster_url.replace("redis://", "redis+cluster://")
+
+
+class TestRedisWorkflows(Node, WorkflowsContract):
+    """Runs of workflows."""
+
+
+class TestRedisScores(Node, ScoresContract):
+    """Scores."""
+
+
+class TestRedisObservability(Node, ObservabilityContract):
+    """Spans and traces."""
+
+
+class TestRedisClusterWorkflows(Cluster, WorkflowsContract):
+    """Runs of workflows."""
+
+
+class TestRedisClusterScores(Cluster, ScoresContract):
+    """Scores."""
+
+
+class TestRedisClusterObservability(Cluster, ObservabilityContract):
+    """Spans and traces."""
