@@ -51,6 +51,7 @@ class CompositeStore(Store):
                 raise ConfigurationError(msg)
         self.id = id
         self.product = "composite"
+        self._stores = [source for source in (default, *(domains or {}).values()) if isinstance(source, Store)]
         self._domains = {}
         for name in DOMAINS:
             source: Source | None = (domains or {}).get(name, default)
@@ -64,7 +65,8 @@ class CompositeStore(Store):
 
     async def close(self) -> None:
         """Close every store, each once; if some fail, the others are closed all the same, and the first error is raised."""
-        outcomes = await asyncio.gather(*(records.close() for records in self._all_records()), return_exceptions=True)
+        closing = [*(store.close() for store in self._stores), *(records.close() for records in self._all_records())]
+        outcomes = await asyncio.gather(*closing, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 
 from mastra_core.errors import UnsupportedError
-from mastra_core.storage.records.engine import CAPABILITIES, Support
+from mastra_core.storage.records.engine import CAPABILITIES, Support, support_of
 from mastra_core.testing.equality import difference
 
 T = TypeVar("T")
@@ -77,20 +77,21 @@ class Contract:
 
 
 def needs(*names: str) -> Callable[[Test], Test]:
-    """Mark a kit test as the proof of capabilities, checked both ways.
+    """Mark a kit test as the proof of capabilities, checked both ways; "mastra_messages.by_resource" names a path.
 
     Where all of *names* work the test must pass. Where one does not, the same test must end in UnsupportedError: passing is red as well,
     for then the backend can do more than it declares. `own_lists` has no refusal to raise, so it is no name here: see `Contract.shows`.
     """
     for name in names:
-        if name not in CAPABILITIES or name == "own_lists":
+        if "." not in name and (name not in CAPABILITIES or name == "own_lists"):
             msg = f"no kit test can need {name!r}; the capabilities are {[known for known in CAPABILITIES if known != 'own_lists']}"
             raise ValueError(msg)
 
     def decorate(test: Test) -> Test:
         @functools.wraps(test)
         async def checked(self: Contract, *args: Any, **kwargs: Any) -> None:
-            lacking = {name: self.capabilities[name] for name in names if not self.capabilities[name].works}
+            declared = {name: support_of(self.capabilities, name) for name in names}
+            lacking = {name: support for name, support in declared.items() if not support.works}
             if not lacking:
                 await test(self, *args, **kwargs)
                 return
@@ -99,8 +100,8 @@ def needs(*names: str) -> Callable[[Test], Test]:
             except UnsupportedError as refusal:
                 assert str(refusal).strip(), "UnsupportedError must say why, and what to do instead"
                 return
-            declared = ", ".join(f"{name} is {support.level} ({support.reason})" for name, support in lacking.items())
-            pytest.fail(f"declared: {declared}, but it works; declare FULL or EMULATED, or raise UnsupportedError with the mend")
+            said = ", ".join(f"{name} is {support.level} ({support.reason})" for name, support in lacking.items())
+            pytest.fail(f"declared: {said}, but it works; declare FULL or EMULATED, or raise UnsupportedError with the mend")
 
         vars(checked)["needs"] = names
         return checked

@@ -48,11 +48,19 @@ async def suspend(url: str) -> None:
 
 def race(url: str) -> list[str]:
     """Who won the resume of that run; each process tried EACH times, and then wrote its results."""
-    numbers = [str(EACH), str(PROCESSES)]
-    arguments = [[sys.executable, "-c", RACER, url, str(process), *numbers] for process in range(PROCESSES)]
+    return " ".join(at_once(RACER, url, numbers=(EACH, PROCESSES))).split()
+
+
+def at_once(program: str, url: str, *, numbers: tuple[int, ...]) -> list[str]:
+    """What each of PROCESSES printed that ran *program*, told the store, its own number and *numbers*, from the same moment on.
+
+    The program prints "ready" and waits for a line before it does what is raced.
+    """
+    given = [str(number) for number in numbers]
+    arguments = [[sys.executable, "-c", program, url, str(process), *given] for process in range(PROCESSES)]
     pipe = subprocess.PIPE
     racers = [subprocess.Popen(argument, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for argument in arguments]
-    winners: list[str] = []
+    printed: list[str] = []
     try:
         for racer in racers:
             assert racer.stdout is not None
@@ -64,11 +72,11 @@ def race(url: str) -> list[str]:
         for racer in racers:
             out, errors = racer.communicate(timeout=DEADLINE)
             assert racer.returncode == 0, errors
-            winners += out.split()
+            printed.append(out)
     finally:
         for racer in racers:
             racer.kill()
-    return winners
+    return printed
 
 
 async def assert_one_won_and_nothing_is_lost(url: str, winners: list[str]) -> None:

@@ -19,6 +19,15 @@ def select(connection: Connection, kind: Kind[Any], key: Key) -> Mapping[str, An
     return None if row is None else dict(zip((name for name, _ in columns), row, strict=True))
 
 
+def on_disk(connection: Connection, kind: Kind[Any], key: Key) -> Mapping[str, Any]:
+    """The columns of this key's row with their types, as the file holds them; what is JSONB as SQLite prints it."""
+    where = " AND ".join(f'"{kind.by_name[name].column}" = ?' for name in kind.key)
+    names = [name for _, name, *_ in connection.execute(f'PRAGMA table_info("{kind.name}")').fetchall()]
+    shown = ", ".join(f"""typeof("{name}"), CASE typeof("{name}") WHEN 'blob' THEN json("{name}") ELSE "{name}" END""" for name in names)
+    row = connection.execute(f'SELECT {shown} FROM "{kind.name}" WHERE {where}', key).fetchone()
+    return {f"{name} {form}": value for name, form, value in zip(names, row[::2], row[1::2], strict=True)}
+
+
 def insert(connection: Connection, kind: Kind[Any], document: Mapping[str, Any]) -> bool:
     """Store a document as the TypeScript package would; False if the table refuses it."""
     fields = [field for field in kind.fields if field.stored in document]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from mastra_core.storage.memory_store import InMemoryStore
 from mastra_core.storage.records.inmemory import InMemoryEngine
@@ -11,6 +12,8 @@ from mastra_core.testing import EngineContract, MemoryContract
 class TestInMemoryEngine(EngineContract):
     """The model itself keeps every promise."""
 
+    snapshot = Path(__file__).parent / "snapshots" / "inmemory.txt"
+
     @asynccontextmanager
     async def open_engine(self):
         yield InMemoryEngine()
@@ -18,6 +21,9 @@ class TestInMemoryEngine(EngineContract):
     async def peek(self, engine, kind, key):
         text = engine.tables.get(kind.name, {}).get(key)
         return None if text is None else load_json(text, kind=kind.name, key=key, field="")
+
+    async def on_disk(self, engine, kind, key):
+        return {"document": engine.tables[kind.name][key]}
 
     async def poke(self, engine, kind, document):
         engine.tables.setdefault(kind.name, {})[(document["id"],)] = dump_json(document, at=kind.name, any_unicode=True)

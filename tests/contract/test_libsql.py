@@ -10,11 +10,15 @@ from mastra_core.storage.libsql.driver import Place
 from mastra_core.storage.libsql.engine import LibSQLEngine
 from mastra_core.storage.libsql.store import LibSQLStore
 from mastra_core.testing import EngineContract, MemoryContract
-from tests.contract.rows import insert, select
+from tests.contract.rows import insert, on_disk, select
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "libsql.txt"
 
 
 class TestLibSQLEngineInAFile(EngineContract):
     """Readers beside one writer."""
+
+    snapshot = SNAPSHOT
 
     @asynccontextmanager
     async def open_engine(self):
@@ -24,8 +28,14 @@ class TestLibSQLEngineInAFile(EngineContract):
     async def peek(self, engine, kind, key):
         return await engine.writer.run(lambda connection: select(connection, kind, key))
 
+    async def on_disk(self, engine, kind, key):
+        return await engine.writer.run(lambda connection: on_disk(connection, kind, key))
+
     async def poke(self, engine, kind, document):
         return await engine.writer.run(lambda connection: insert(connection, kind, document))
+
+    def again(self, engine):
+        return None if engine.place.path is None else LibSQLEngine(engine.place)
 
 
 class TestLibSQLEngineInMemory(TestLibSQLEngineInAFile):

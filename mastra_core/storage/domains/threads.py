@@ -5,6 +5,7 @@ Knows records and the port. Must not know any engine.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
@@ -12,7 +13,7 @@ from typing import Any, TypedDict
 import attrs
 
 from mastra_core import clock
-from mastra_core.errors import ConflictError, ThreadNotFoundError
+from mastra_core.errors import ConflictError, StorageError, ThreadNotFoundError
 from mastra_core.storage.domains.clearing import BATCH
 from mastra_core.storage.domains.dating import Dating
 from mastra_core.storage.domains.filters import ThreadFilter, date_span, id_list, thread_where
@@ -104,6 +105,16 @@ class ThreadMethods:
         return thread
 
     @operation
+    async def give_title(self, thread_id: str, *, title: str) -> bool:
+        """Give the thread a title if it has none, and say whether it was this one; nothing else of it changes, not even `updated_at`."""
+        untitled = (Is(("title",), ""),)
+        try:
+            await self.records.apply(Patch(THREADS, (thread_id,), put={"title": title}, when=untitled, answer=False))
+        except Refused:
+            return False
+        return True
+
+    @operation
     async def update_thread_resource_id(self, thread_id: str, *, resource_id: str) -> Thread:
         """Give the thread and all its messages to another resource, and return the thread; repeatable after a crash.
 
@@ -171,28 +182,25 @@ class ThreadMethods:
         metadata: Mapping[str, Json] | None = None,
         options: CloneOptions | None = None,
     ) -> Clone:
-        """Copy a thread with its messages, page by page, whatever its length; it can be seen once all are there.
+        """Copy a thread with its messages, page by page, whatever its length; its id is taken first, and given back if this fails.
 
         The copy has the source's owner and "Clone of …" as title, unless others are given, not its metadata; messages get new ids.
 
         Raises:
-            ThreadNotFoundError: there is no source.
+            ThreadNotFoundError: there is no source, or the copy was deleted before it was complete.
             ConflictError: a thread with the new id exists.
         """
         clone_id = new_thread_id or clock.new_id()
-        source, taken = await self.records.fetch(Get(THREADS, (source_thread_id,)), Get(THREADS, (clone_id,)))
+        (source,) = await self.records.fetch(Get(THREADS, (source_thread_id,)))
         if source is None:
             msg = f"Source thread with id {source_thread_id} not found"
             raise ThreadNotFoundError(msg)
-        if taken is not None:
-            raise _exists(clone_id)
+        query, ids, last = await self._chosen(source.id, options or {})
         now = clock.now()
-        owner = resource_id or source.resource_id
-        count, last = await self._copy_messages(source.id, clone_id, owner=owner, options=options or {})
-        origin = {"sourceThreadId": source.id, "clonedAt": clock.to_text(now)} | ({"lastMessageId": last} if last else {})
+        origin = {"sourceThreadId": source.id, "clonedAt": clock.to_text(now)} | ({"lastMessageId": last.id} if last else {})
         thread = Thread(
             id=clone_id,
-            resource_id=owner,
+            resource_id=resource_id or source.resource_id,
             title=title or (f"Clone of {source.title}" if source.title else ""),
             metadata={**(metadata or {}), "clone": origin},
             created_at=now,
@@ -202,49 +210,70 @@ class ThreadMethods:
             await self.records.apply(Save(THREADS, thread, present="refuse"))
         except Refused as refused:
             raise _exists(clone_id) from refused
+        try:
+            count = 0 if last is None else await self._copy_messages(query, thread, ids=ids, last=last)
+        except BaseException:
+            # A cancellation too leaves nothing half copied, unless the database itself has gone.
+            with contextlib.suppress(StorageError):
+                await self.delete_thread(clone_id)
+            raise
         return Clone(thread=thread, count=count)
 
-    async def _copy_messages(self, source_id: str, clone_id: str, *, owner: str, options: CloneOptions) -> tuple[int, str]:
-        """Copy the messages that *options* name; how many, and the id of the last one copied."""
+    async def _chosen(self, source_id: str, options: CloneOptions) -> tuple[Query[Message], set[str] | None, Message | None]:
+        """What *options* ask for: the first page, the ids that count (None: all), and the newest message of all that do."""
         known = check_options(options, known=("message_limit", "message_filter"), at="options")
         chosen = check_options(
             known.get("message_filter") or {}, known=("start_date", "end_date", "message_ids"), at="options.message_filter"
         )
         ids = None if chosen.get("message_ids") is None else set(id_list(chosen["message_ids"], at="message_ids"))
         span = date_span({name.removesuffix("_date"): at for name, at in chosen.items() if name != "message_ids"})
+        left = None if known.get("message_limit") is None else whole(known["message_limit"], at="options.message_limit")
         query = Query(MESSAGES, "by_thread", at={"thread_id": source_id}, span=span, limit=BATCH)
-        if known.get("message_limit") is not None:
-            limit = whole(known["message_limit"], at="options.message_limit")
-            query = await self._from_newest(query, limit, ids)
-        count, last = 0, ""
-        while True:
-            (found,) = await self.records.fetch(query)
-            wanted = [message for message in found if ids is None or message.id in ids]
-            copies = [attrs.evolve(m, id=clock.new_id(within=clone_id), thread_id=clone_id, resource_id=owner) for m in wanted]
-            await self.records.apply(*(Save(MESSAGES, copy, answer=False) for copy in copies), atomic=False)
-            count, last = count + len(copies), wanted[-1].id if wanted else last
-            if len(found) < BATCH:
-                return count, last
-            query = attrs.evolve(query, after=_place(found[-1]))
-
-    async def _from_newest(self, query: Query[Message], limit: int, ids: set[str] | None) -> Query[Message]:
-        """*query*, beginning behind the message before the *limit*-th newest of those that count; found by walking back."""
-        walk = attrs.evolve(query, descending=True)
-        left = limit
+        size = 1 if left is None and ids is None else BATCH
+        walk, last = attrs.evolve(query, descending=True, limit=size), None
         while True:
             (found,) = await self.records.fetch(walk)
             for message in found:
                 if left == 0:
-                    return attrs.evolve(query, after=_place(message))
-                left -= 1 if ids is None or message.id in ids else 0
-            if len(found) < BATCH:
-                return query
+                    return attrs.evolve(query, after=_place(message)), ids, last
+                if ids is None or message.id in ids:
+                    last = last or message
+                    if left is None:
+                        return query, ids, last
+                    left -= 1
+            if len(found) < size:
+                return query, ids, last
             walk = attrs.evolve(walk, after=_place(found[-1]))
+
+    async def _copy_messages(self, query: Query[Message], clone: Thread, *, ids: set[str] | None, last: Message) -> int:
+        """Copy the messages of *query* that count, up to *last*; how many."""
+        count, end = 0, _place(last)
+        while True:
+            (found,) = await self.records.fetch(query)
+            wanted = [message for message in found if (ids is None or message.id in ids) and not _after(message, end)]
+            owner, within = clone.resource_id, clone.id
+            copies = [attrs.evolve(m, id=clock.new_id(within=within), thread_id=within, resource_id=owner) for m in wanted]
+            await self.records.apply(*(Save(MESSAGES, copy, answer=False) for copy in copies), atomic=False)
+            count += len(copies)
+            if len(found) < BATCH or _after(found[-1], end):
+                break
+            query = attrs.evolve(query, after=_place(found[-1]))
+        (kept,) = await self.records.fetch(Get(THREADS, (clone.id,)))
+        if kept is None:
+            msg = f"Thread {clone.id} not found; it was deleted while messages were copied to it, and they are deleted too"
+            raise ThreadNotFoundError(msg)
+        return count
 
 
 def _place(message: Message) -> Cursor:
     assert message.created_at is not None
     return Cursor(message.created_at, (message.id,))
+
+
+def _after(message: Message, end: Cursor) -> bool:
+    """Whether *message* comes later than *end* in the total order."""
+    place = _place(message)
+    return (place.order, place.key) > (end.order, end.key)
 
 
 def _exists(thread_id: str) -> ConflictError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mastra_core.errors import ConflictError, UnsupportedError
 from mastra_core.storage.records.changes import Delete, Patch, Save
+from mastra_core.storage.records.engine import support_of
 from mastra_core.storage.records.kind import Kind
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Thread
 from mastra_core.storage.records.query import Get, Query
@@ -43,7 +44,8 @@ class ListingUnderTest(EngineUnderTest):
     async def lists_or_leaves_out(self, records: Records, query: Query[Any], expected: Sequence[Any]) -> bool:
         """As `lists`, for a path that the backend may have left out: then it must refuse, and the answer is False."""
         name = f"{query.kind.name}.{query.path}"
-        if name not in self.left_out_paths:
+        support = support_of(self.capabilities, name)
+        if support.works:
             await self.lists(records, query, expected)
             return True
         try:
@@ -51,7 +53,7 @@ class ListingUnderTest(EngineUnderTest):
         except UnsupportedError as refusal:
             assert str(refusal).strip(), "UnsupportedError must say why, and what to do instead"
             return False
-        msg = f"left_out_paths names {name} ({self.left_out_paths[name]}), but it gives a list; remove it there, or raise UnsupportedError"
+        msg = f"declared: {name} is {support.level} ({support.reason}), but it gives a list; declare EMULATED, or raise UnsupportedError"
         raise AssertionError(msg)
 
 

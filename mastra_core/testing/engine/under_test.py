@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,14 +24,7 @@ from mastra_core.testing.stored import assert_stored
 
 
 class EngineUnderTest(Contract):
-    """What a backend supplies, and fixtures made of it.
-
-    Attributes:
-        left_out_paths: paths that the engine refuses with UnsupportedError, such as "mastra_messages.by_resource", each with the reason.
-            `by_thread` of messages and `by_resource` of threads cannot be left out.
-    """
-
-    left_out_paths: ClassVar[Mapping[str, str]] = {}
+    """What a backend supplies, and fixtures made of it."""
 
     def open_engine(self) -> AbstractAsyncContextManager[RecordEngine]:
         """An async context manager: an engine, not yet opened, over an empty database of its own; on exit nothing is left behind."""

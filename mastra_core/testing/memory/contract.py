@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from mastra_core.testing.memory.copies import CloneContract, OwnerContract
+from mastra_core.testing.memory.finding import ByIdContract, ByResourceContract
 from mastra_core.testing.memory.lists import IncludeContract, MessageListContract
+from mastra_core.testing.memory.resources import ResourceContract
 from mastra_core.testing.memory.saving import MessageContract, TimeContract, TurnContract
 from mastra_core.testing.memory.threads import ThreadContract, ThreadListContract
+from mastra_core.testing.memory.updates import MessageUpdateContract, ThreadUpdateContract
 
 
-class MemoryContract(ThreadContract, ThreadListContract, TurnContract, MessageContract, TimeContract, MessageListContract, IncludeContract):
-    """Threads and messages as users meet them. A subclass defines `open_store`; see `MemoryUnderTest`."""
+class MemoryContract(
+    ThreadContract,
+    ThreadListContract,
+    ThreadUpdateContract,
+    TurnContract,
+    MessageContract,
+    TimeContract,
+    MessageUpdateContract,
+    MessageListContract,
+    IncludeContract,
+    ByIdContract,
+    ByResourceContract,
+    CloneContract,
+    OwnerContract,
+    ResourceContract,
+):
+    """Threads, messages and resources as users meet them. A subclass defines `open_store`; see `MemoryUnderTest`."""

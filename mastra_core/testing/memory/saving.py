@@ -191,7 +191,7 @@ class MessageContract(MemoryUnderTest):
         await self.holds(memory, "t")
         assert_same(await memory.get_thread_by_id("t"), before)
 
-    @needs("moves", "decide", "atomic")
+    @needs("moves", "decide")
     async def test_a_message_saved_under_another_thread_moves_there(self, memory: MemoryDomain) -> None:
         """A message is in one thread only; both threads are marked as changed."""
         await self.fill(memory, a_message("m1"), a_message("m2", created=1))

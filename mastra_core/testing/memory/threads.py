@@ -45,9 +45,22 @@ class ThreadContract(MemoryUnderTest):
     async def test_a_thread_saved_again_is_replaced_whole(self, memory: MemoryDomain) -> None:
         """Saving is an upsert, and leaves nothing of the old thread."""
         await memory.save_thread(a_thread(title="old", metadata={"old": 1}, updated=3))
-        new = a_thread(title="new", metadata=None, created=5, updated=6)
+        new = a_thread(title="new", metadata=None, updated=6)
         assert_same(await memory.save_thread(new), new)
         assert_same(await memory.get_thread_by_id("t"), new)
+
+    @needs("moves")
+    async def test_a_thread_saved_again_may_have_another_date(self, memory: MemoryDomain) -> None:
+        """The dates of a thread are the caller's, and it is listed by the new ones."""
+        await memory.save_thread(a_thread(created=1, updated=9))
+        await memory.save_thread(a_thread("u", created=2))
+        new = await memory.save_thread(a_thread(created=5, updated=6))
+        assert_same(await memory.get_thread_by_id("t"), a_thread(created=5, updated=6))
+
+        async def look() -> object:
+            return (await memory.list_threads(filter={"resource_id": "r"}, include_total=False)).items
+
+        await self.shows(look, [new, a_thread("u", created=2)])
 
     async def test_a_thread_of_another_is_not_overwritten(self, memory: MemoryDomain) -> None:
         """A thread's owner does not change by saving it."""
@@ -152,7 +165,7 @@ class ThreadListContract(MemoryUnderTest):
         await self.lists(memory, threads, filter=mine, order_by={"direction": "ASC"})
         await self.lists(memory, threads, filter=mine, order_by={"field": "created_at", "direction": "ASC"})
 
-    @needs("moves")
+    @needs("mastra_threads.by_resource_updated")
     async def test_threads_can_be_ordered_by_their_last_change(self, memory: MemoryDomain) -> None:
         """The thread used last comes first, also right after it was used."""
         threads = [a_thread(f"t{number}", created=9 - number, updated=20 + number) for number in range(3)]
@@ -163,6 +176,16 @@ class ThreadListContract(MemoryUnderTest):
         used = await memory.get_thread_by_id("t0")
         assert used is not None
         await self.lists(memory, [used, threads[2], threads[1]], filter=mine, order_by={"field": "updated_at", "direction": "DESC"})
+
+    @needs("mastra_threads.by_resource_updated", "pages")
+    async def test_threads_changed_at_one_instant_are_ordered_by_id(self, memory: MemoryDomain) -> None:
+        """The order by last change is total too: ties by id, turned round with the direction."""
+        threads = [a_thread("zz", created=7), *(a_thread(name, updated=8) for name in IN_ORDER), a_thread("!", created=-1, updated=9)]
+        await self._saved(memory, *random.Random(4).sample(threads, len(threads)))
+        mine = {"resource_id": "r"}
+        await self.lists(memory, threads[::-1], filter=mine, order_by={"field": "updated_at"})
+        await self.lists(memory, threads, filter=mine, order_by={"field": "updated_at", "direction": "ASC"})
+        await self.lists(memory, threads[-11:-16:-1], filter=mine, order_by={"field": "updated_at"}, page=2, per_page=5)
 
     @needs("pages", "count")
     async def test_pages_of_threads_follow_one_another(self, memory: MemoryDomain) -> None:
@@ -212,6 +235,8 @@ class ThreadListContract(MemoryUnderTest):
         await self._saved(memory, *threads)
         await self.lists(memory, threads[::-1])
         await self.lists(memory, threads, order_by={"direction": "ASC"})
+        await self.lists(memory, threads[::-1], order_by={"field": "updated_at"})
+        await self.lists(memory, threads, order_by={"field": "updated_at", "direction": "ASC"})
 
     @pytest.mark.parametrize(
         "wrong, told",

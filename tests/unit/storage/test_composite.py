@@ -1,30 +1,13 @@
-"""A store put together from others: who keeps what, and one open and close each."""
+"""A store put together from others: what it may be made of, and agents over it; the rest is in the kit (CompositeContract)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from mastra_core import Agent, Mastra, Memory, clock
-from mastra_core.errors import ConfigurationError, StoreClosedError, UnsupportedError
-from mastra_core.storage import CompositeStore, InMemoryStore, LibSQLStore
-from mastra_core.storage.records.kinds import Thread
+from mastra_core import Agent, Mastra, Memory
+from mastra_core.errors import ConfigurationError, UnsupportedError
+from mastra_core.storage import CompositeStore, InMemoryStore
 from tests.unit.agent.models import ScriptedModel
-
-NOW = clock.now()
-
-
-async def test_each_domain_is_kept_where_it_was_said(tmp_path: Path) -> None:
-    """Memory in a file, the rest in the default store: what is saved through the composite lies there."""
-    default = InMemoryStore()
-    file = LibSQLStore(url=f"file:{tmp_path}/memory.db")
-    async with CompositeStore(default=default, domains={"memory": file}) as store:
-        await store.memory.save_thread(Thread(id="t", resource_id="u", created_at=NOW, updated_at=NOW))
-        assert await file.memory.get_thread_by_id("t") is not None
-        assert await default.memory.get_thread_by_id("t") is None
-        assert store.workflows is default.workflows
-        assert await store.get_store("memory") is file.memory
 
 
 async def test_a_domain_itself_can_be_given_and_another_left_out() -> None:
@@ -36,18 +19,6 @@ async def test_a_domain_itself_can_be_given_and_another_left_out() -> None:
     with pytest.raises(UnsupportedError, match=r"keeps no scores; it keeps \['memory', 'workflows', 'observability'\]"):
         _ = store.scores
     await store.close()
-
-
-async def test_closing_closes_every_store_once_and_only_then() -> None:
-    """The stores it was given are closed with it; a store given twice is closed once."""
-    one, other = InMemoryStore(id="one"), InMemoryStore(id="other")
-    store = CompositeStore(default=one, domains={"memory": other, "workflows": other})
-    await store.init()
-    await store.close()
-    await store.close()
-    for closed in (one, other):
-        with pytest.raises(StoreClosedError, match=f"'{closed.id}' is closed"):
-            await closed.memory.list_threads()
 
 
 @pytest.mark.parametrize(

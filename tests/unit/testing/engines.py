@@ -14,7 +14,7 @@ from mastra_core.storage.records.query import Count, Get, Is, Query, Window
 
 
 def declaring(**declared):
-    return {name: declared.get(name, FULL) for name in CAPABILITIES}
+    return {**dict.fromkeys(CAPABILITIES, FULL), **declared}
 
 
 class TurnsTiesRound(InMemoryEngine):
@@ -290,11 +290,19 @@ class ShowsEverythingLate(ShowsListsLate):
     capabilities: dict[str, Support] = declaring(own_lists=not_yet("nothing is consistent"))
 
 
+class SaysNotYetToMessagesOfAResource(InMemoryEngine):
+    capabilities: dict[str, Support] = declaring(**{"mastra_messages.by_resource": not_yet("no index")})
+
+
 class RefusesMessagesOfAResource(InMemoryEngine):
     def _answer(self, read):
         if not isinstance(read, Get) and (read.kind.name, read.path) == ("mastra_messages", "by_resource"):
             raise UnsupportedError("there is no index for messages of a resource; list its threads")
         return super()._answer(read)
+
+
+class SaysNotYetToMessagesOfAResourceAndRefusesThem(SaysNotYetToMessagesOfAResource, RefusesMessagesOfAResource):
+    pass
 
 
 class WritesTenAtOnce(InMemoryEngine):
@@ -307,6 +315,59 @@ class LosesTheSecondMillisecond(InMemoryEngine):
     def _listed(self, query):
         found = super()._listed(query)
         return found[:-1] if query.descending and len(found) == 2 else found
+
+
+class TellsAnotherDDLEachTime(InMemoryEngine):
+    def ddl(self):
+        self.told = getattr(self, "told", 0) + 1
+        return (f"CREATE TABLE t{self.told};",)
+
+
+class NeverGetsReady(InMemoryEngine):
+    def ddl(self):
+        return ("CREATE TABLE t;",)
+
+    async def inspect(self):
+        return attrs.evolve(await super().inspect(), missing=self.ddl())
+
+
+class PreparesWhenLookedAt(InMemoryEngine):
+    prepared = False
+
+    def ddl(self):
+        return ("CREATE TABLE t;",)
+
+    async def inspect(self):
+        missing, self.prepared = () if self.prepared else self.ddl(), True
+        return attrs.evolve(await super().inspect(), missing=missing)
+
+
+class ClosesWhenLookedAt(InMemoryEngine):
+    async def inspect(self):
+        self.tables = {}
+        return await super().inspect()
+
+
+class EmptiesWhatItOpens(InMemoryEngine):
+    def again(self):
+        other = type(self)()
+        other.tables = self.tables
+        return other
+
+    async def open(self):
+        await asyncio.sleep(0)
+        self.tables.clear()
+
+
+class PreparesWithoutALock(EmptiesWhatItOpens):
+    """Looks, and then makes what was missing, though others may have made it meanwhile."""
+
+    async def open(self):
+        if "mastra_threads" not in self.tables:
+            await asyncio.sleep(0)
+            if "mastra_threads" in self.tables:
+                raise ConflictError("there is a table mastra_threads already")
+            self.tables["mastra_threads"] = {}
 
 
 class DoesTheLeast(InMemoryEngine):

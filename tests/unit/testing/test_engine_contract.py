@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mastra_core.storage.records.engine import CAPABILITIES
+from mastra_core.storage.records.engine import CAPABILITIES, FULL, not_yet
 from mastra_core.storage.records.inmemory import InMemoryEngine
 from mastra_core.testing import EngineContract, needs
 from mastra_core.testing import contract as kit
@@ -59,6 +59,13 @@ CAUGHT = [
     (engines.ShowsListsLate, OWNERS_LIST),
     (engines.ShowsThreadsLate, NEWEST),
     (engines.RefusesMessagesOfAResource, OF_A_RESOURCE),
+    (engines.TellsAnotherDDLEachTime, "test_what_a_database_is_made_of_can_be_told_without_one"),
+    (engines.NeverGetsReady, "test_an_opened_database_lacks_nothing"),
+    (engines.NeverGetsReady, "test_looking_at_a_fresh_database_changes_nothing"),
+    (engines.PreparesWhenLookedAt, "test_looking_at_a_fresh_database_changes_nothing"),
+    (engines.ClosesWhenLookedAt, "test_an_opened_database_lacks_nothing"),
+    (engines.EmptiesWhatItOpens, "test_a_database_that_is_ready_opens_again_with_what_it_holds"),
+    (engines.PreparesWithoutALock, "test_of_many_that_open_a_fresh_database_at_once_all_can_use_it"),
 ]
 
 
@@ -105,17 +112,22 @@ async def test_half_a_batch_is_caught_wherever_the_refusal_is_met(position) -> N
 
 async def test_left_out_paths_are_checked_both_ways() -> None:
     """A path that is left out must be refused; one that works must not be declared away."""
-    left_out = {"mastra_messages.by_resource": "no index"}
-    await run(contract_of(engines.RefusesMessagesOfAResource, left_out_paths=left_out), OF_A_RESOURCE)
-    with pytest.raises(RED, match="but it gives a list; remove it there"):
-        await run(contract_of(InMemoryEngine, left_out_paths=left_out), OF_A_RESOURCE)
+    await run(contract_of(engines.SaysNotYetToMessagesOfAResourceAndRefusesThem), OF_A_RESOURCE)
+    with pytest.raises(RED, match=r"by_resource is NOT_YET \(no index\), but it gives a list; declare EMULATED"):
+        await run(contract_of(engines.SaysNotYetToMessagesOfAResource), OF_A_RESOURCE)
 
 
-@pytest.mark.parametrize("path", ["mastra_messages.by_thread", "mastra_threads.by_resource", "mastra_threads.all", "mastra_threads.none"])
+@pytest.mark.parametrize("path", ["mastra_messages.by_thread", "mastra_threads.by_resource", "mastra_threads.all"])
 async def test_what_every_run_reads_cannot_be_left_out(path) -> None:
     """An engine without a thread's messages is no engine."""
-    test = "test_left_out_paths_are_paths_that_may_be_left_out"
-    assert await is_red(contract_of(InMemoryEngine, left_out_paths={path: "why"}), test)
+    engine = type("LeavesItOut", (InMemoryEngine,), {"capabilities": engines.declaring(**{path: not_yet("why")})})
+    assert await is_red(contract_of(engine), "test_left_out_paths_are_paths_that_may_be_left_out")
+
+
+async def test_a_path_that_no_kind_has_cannot_be_declared() -> None:
+    """A misspelt path would be a promise about nothing."""
+    engine = type("DeclaresAnother", (InMemoryEngine,), {"capabilities": engines.declaring(**{"mastra_threads.none": FULL})})
+    assert await is_red(contract_of(engine), "test_exactly_the_capabilities_of_the_port_are_declared")
 
 
 @pytest.mark.parametrize("name", ["teleport", "own_lists"])

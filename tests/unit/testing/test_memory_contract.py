@@ -65,11 +65,11 @@ def contract_of(domain, engine=InMemoryEngine):
     return Contract
 
 
-async def run(contract, test):
+async def run(contract, test, **arguments):
     instance = contract()
     async with instance.open_store() as store:
         instance.capabilities = store.memory.records.engine.capabilities
-        await getattr(instance, test)(memory=store.memory)
+        await getattr(instance, test)(memory=store.memory, **arguments)
 
 
 @pytest.mark.parametrize(
