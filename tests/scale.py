@@ -10,16 +10,20 @@ from mastra_core import clock
 from mastra_core.storage.libsql.driver import Place, connect
 
 START = clock.from_text("2024-01-01T00:00:00.000Z")
-CONTENT = json.dumps({"format": 2, "parts": [{"type": "text", "text": "x" * 560, "createdAt": 1795225572058}], "content": "x" * 100})
+_SAID = {"format": 2, "parts": [{"type": "text", "text": "x" * 560, "createdAt": 1795225572058}], "content": "x" * 100}
+CONTENT = json.dumps(_SAID)
+MARK = {"mark": "here"}
+"""Metadata of one message of a thread."""
+_MARKED = json.dumps({**_SAID, "metadata": MARK})
 
 
-def load_messages(path: Path, *, thread_id: str, count: int, resource_id: str = "u") -> None:
-    """Put *count* messages of 0.7 kB into a thread of a prepared file, three in a millisecond."""
+def load_messages(path: Path, *, thread_id: str, count: int, resource_id: str = "u", marked: int | None = None) -> None:
+    """Put *count* messages of 0.7 kB into a thread of a prepared file, three in a millisecond; the one numbered *marked* has MARK."""
     rows = (
         (
             f"{thread_id}-{index:07d}",
             thread_id,
-            CONTENT,
+            _MARKED if index == marked else CONTENT,
             "user",
             "v2",
             clock.to_text(START + timedelta(milliseconds=index // 3)),

@@ -12,16 +12,22 @@ if typing.TYPE_CHECKING:
     from mastra_core.storage.domains.paging import Page
     from mastra_core.storage.libsql.store import LibSQLStore
     from mastra_core.storage.libsql.store import LibSQLStore as DefaultStorage
+    from mastra_core.storage.libsql.vectors import LibSQLVector
     from mastra_core.storage.memory_store import InMemoryStore
-    from mastra_core.storage.opening import open_store
+    from mastra_core.storage.opening import open_store, open_vector
     from mastra_core.storage.records.kinds import Message, Resource, Thread
     from mastra_core.storage.store import Store
+    from mastra_core.storage.vectors.inmemory import InMemoryVector
+    from mastra_core.storage.vectors.port import IndexDescription, VectorMatch, VectorStore
 
 __all__ = [
     "CompositeStore",
     "DefaultStorage",
     "InMemoryStore",
+    "InMemoryVector",
+    "IndexDescription",
     "LibSQLStore",
+    "LibSQLVector",
     "MastraCompositeStore",
     "MemoryDomain",
     "Message",
@@ -29,7 +35,10 @@ __all__ = [
     "Resource",
     "Store",
     "Thread",
+    "VectorMatch",
+    "VectorStore",
     "open_store",
+    "open_vector",
 ]
 
 _PLACES = {
@@ -45,6 +54,12 @@ _PLACES = {
     "Store": ("mastra_core.storage.store", "Store"),
     "Thread": ("mastra_core.storage.records.kinds", "Thread"),
     "open_store": ("mastra_core.storage.opening", "open_store"),
+    "InMemoryVector": ("mastra_core.storage.vectors.inmemory", "InMemoryVector"),
+    "IndexDescription": ("mastra_core.storage.vectors.port", "IndexDescription"),
+    "LibSQLVector": ("mastra_core.storage.libsql.vectors", "LibSQLVector"),
+    "VectorMatch": ("mastra_core.storage.vectors.port", "VectorMatch"),
+    "VectorStore": ("mastra_core.storage.vectors.port", "VectorStore"),
+    "open_vector": ("mastra_core.storage.opening", "open_vector"),
 }
 
 

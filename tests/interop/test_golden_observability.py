@@ -45,27 +45,6 @@ def by_place(shown_spans: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
     return sorted(shown_spans, key=lambda span: (span["startedAt"], span["spanId"]))
 
 
-async def test_traces_read_back_as_typescript_reads_them(spans: ObservabilityDomain, said: Mapping[str, Any]) -> None:
-    """Issue: "The whole of `golden/libsql/` reads back equal to `readback.json`" (traces)."""
-    traces = {name.removeprefix("traces.get."): answer for name, answer in said.items() if name.startswith("traces.get.")}
-    assert len(traces) == 13
-    for trace_id, expected in traces.items():
-        trace = await spans.get_trace(trace_id)
-        assert trace is not None
-        assert trace.trace_id == expected["traceId"]
-        assert [shown(span) for span in trace.spans] == by_place(expected["spans"])
-        assert await spans.get_spans(trace_id, span_ids=[span.span_id for span in trace.spans]) == trace.spans
-
-
-async def test_lists_of_traces_answer_as_in_typescript(spans: ObservabilityDomain, said: Mapping[str, Any]) -> None:
-    """Issue: "The whole of `golden/libsql/` reads back equal to `readback.json`" (lists of traces)."""
-    for name, filters in (("traces.list", None), ("traces.list.filter.agent", {"span_type": "agent_run"})):
-        page = await spans.list_traces(filters=filters, per_page=50, include_total=True)
-        assert [{**shown(root), "status": root.status} for root in page] == said[name]["spans"]
-        pagination = {"total": page.total, "page": page.page, "perPage": page.per_page, "hasMore": page.has_more}
-        assert pagination == said[name]["pagination"]
-
-
 async def test_spans_of_typescript_are_updated_and_deleted(spans: ObservabilityDomain, said: Mapping[str, Any]) -> None:
     """A Python exporter goes on with a trace that a TypeScript one began, in the tables that it made."""
     known = said["traces.list"]["spans"][0]

@@ -47,19 +47,6 @@ def listed(page: Page[Score]) -> dict[str, Any]:
     return {"scores": [score(record) for record in page], "pagination": pagination}
 
 
-async def test_scores_read_back_as_typescript_reads_them(scores: ScoresDomain, said: Mapping[str, Any]) -> None:
-    """Issue: "the whole of `golden/libsql/` reads back equal to `readback.json`" (scores)."""
-    manual = "manual-scorer"
-    assert listed(await scores.list_scores_by_scorer_id(manual, per_page=50)) == said["scores.byScorer.manual"]
-    assert listed(await scores.list_scores_by_scorer_id("answer-length", per_page=50)) == said["scores.byScorer.live"]
-    assert listed(await scores.list_scores_by_scorer_id(manual, source="TEST", per_page=50)) == said["scores.byScorer.source"]
-    assert listed(await scores.list_scores_by_run_id("score-run-1", per_page=50)) == said["scores.byRun"]
-    assert listed(await scores.list_scores_by_entity_id("plain-agent", entity_type="AGENT", per_page=50)) == said["scores.byEntity"]
-    span = await scores.list_scores_by_span("0" * 31 + "1", span_id="0" * 15 + "1", per_page=50)
-    assert listed(span) == said["scores.bySpan"]
-    assert score(await scores.get_score_by_id(said["scores.byId"]["id"])) == said["scores.byId"]
-
-
 async def test_a_score_of_typescript_is_replaced_and_the_others_stay(scores: ScoresDomain, said: Mapping[str, Any]) -> None:
     """A Python scorer judges again what TypeScript judged, under the same id."""
     first, *others = said["scores.byScorer.manual"]["scores"]

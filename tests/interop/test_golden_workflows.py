@@ -48,20 +48,6 @@ def runs(page: Page[WorkflowRun]) -> dict[str, Any]:
     return {"runs": [run(record) for record in page], "total": page.total}
 
 
-async def test_runs_read_back_as_typescript_reads_them(workflows: WorkflowsDomain, said: Mapping[str, Any]) -> None:
-    """Issue: "the whole of `golden/libsql/` reads back equal to `readback.json`" (workflows)."""
-    for name in RUNS:
-        assert run(await workflows.get_workflow_run_by_id(name, workflow_name="orderWorkflow")) == said[f"workflows.run.{name}"]
-        assert run(await workflows.get_workflow_run_by_id(name)) == said[f"workflows.run.{name}"]
-        assert await workflows.load_workflow_snapshot("orderWorkflow", run_id=name) == said[f"workflows.snapshot.{name}"]
-    named = {"workflow_name": "orderWorkflow"}
-    assert runs(await workflows.list_workflow_runs()) == said["workflows.list.all"]
-    assert runs(await workflows.list_workflow_runs(**named)) == said["workflows.list.orderWorkflow"]
-    assert runs(await workflows.list_workflow_runs(**named, status="suspended")) == said["workflows.list.suspended"]
-    assert runs(await workflows.list_workflow_runs(**named, resource_id="user-a")) == said["workflows.list.resource=user-a"]
-    assert runs(await workflows.list_workflow_runs(**named, per_page=1, page=1)) == said["workflows.list.page"]
-
-
 async def test_a_run_that_typescript_suspended_is_resumed(workflows: WorkflowsDomain, said: Mapping[str, Any]) -> None:
     """A Python process goes on with a run that a TypeScript process began; nothing else of it changes."""
     before = said["workflows.snapshot.run-suspended"]

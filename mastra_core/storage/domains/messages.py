@@ -155,6 +155,11 @@ class MessageMethods(ThreadMethods):
             at, message_id = _place(found[-1])
             query = attrs.evolve(query, after=Cursor(at, (message_id,)))
 
+    async def iter_all_messages(self) -> AsyncIterator[Message]:
+        """Every message of every thread, in the order that is cheapest for the store, in bounded memory."""
+        async for _, message in self.records.scan(MESSAGES):
+            yield readable(message)
+
     @operation
     async def update_messages(self, messages: Sequence[MessageUpdate]) -> tuple[Message, ...]:
         """Change stored messages, and return those that exist, oldest first; concurrent updates of different keys all survive.

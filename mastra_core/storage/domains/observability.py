@@ -24,6 +24,7 @@ from mastra_core.storage.records.kind import Key
 from mastra_core.storage.records.query import Count, Cursor, Get, Query, Read, Where, place
 from mastra_core.storage.records.records import Records
 from mastra_core.storage.records.span_kinds import ROOT, SPANS, Span
+from mastra_core.storage.records.wire import undecodable
 
 MAX_TRACES = 1000
 """How many traces one call deletes (contract §2.4)."""
@@ -244,7 +245,7 @@ class ObservabilityDomain:
         walk = attrs.evolve(query, limit=WALK)
         while True:
             (found,) = await self.records.fetch(walk)
-            failed = await self._failed([root.trace_id for root in found])
+            failed = await self._failed([_nameable(root) for root in found])
             for root, has in zip(found, failed, strict=True):
                 if has is child_error:
                     met += 1
@@ -280,3 +281,15 @@ class ObservabilityDomain:
     def _each(self, trace_ids: Sequence[str], *, limit: int, where: Where = (), omit: tuple[str, ...] = _OPTIONAL) -> list[Query[Span]]:
         """The first spans of each trace that meet *where*."""
         return [Query(SPANS, "by_trace", at={"trace_id": i}, where=where, limit=limit, omit=omit) for i in trace_ids]
+
+
+def _nameable(root: Span) -> str:
+    """The trace of a stored span, if it can be asked for.
+
+    Raises:
+        StoredDataError: its id is none that a store takes, such as an empty one.
+    """
+    try:
+        return check_id(root.trace_id, at="trace_id")
+    except InvalidInputError as error:
+        raise undecodable(SPANS.name, SPANS.key_of(root), "trace_id", root.trace_id, f"is no id ({error})") from error

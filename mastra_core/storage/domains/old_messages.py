@@ -11,16 +11,26 @@ from typing import Any
 import attrs
 
 from mastra_core.storage.records.kind import Json
-from mastra_core.storage.records.kinds import Message
+from mastra_core.storage.records.kinds import MESSAGES, Message
+from mastra_core.storage.records.wire import undecodable
 
 
 def readable(message: Message) -> Message:
-    """*message* with content of format 2: today's content as it is, plain text or a list of core parts converted."""
+    """*message* with content of format 2: today's content as it is, plain text or a list of core parts converted.
+
+    Raises:
+        StoredDataError: the content is neither.
+    """
     content = message.content
     if isinstance(content, Mapping) and "parts" in content:
+        if not isinstance(content["parts"], list | tuple):
+            raise undecodable(MESSAGES.name, (message.id,), "content", content["parts"], "has parts that are no list")
         return message
-    given = [content] if isinstance(content, str) or not isinstance(content, list) else content
+    given = content if isinstance(content, list) else [content]
     parts = [part for part in map(_part, given) if part is not None]
+    for part in parts:
+        if not isinstance(part.get("type"), str) or (part["type"] == "text" and not isinstance(part.get("text"), str)):
+            raise undecodable(MESSAGES.name, (message.id,), "content", part, "has a part without a type, or without its text")
     texts = [part["text"] for part in parts if part["type"] == "text"]
     converted: dict[str, Json] = {"format": 2, "parts": parts}
     if texts:

@@ -23,7 +23,6 @@ from mastra_core.storage.records.kind import Json
 from mastra_core.storage.records.query import Between, Condition, Count, Cursor, Get, Is, Present, Query, Read, matches
 from mastra_core.storage.records.records import Records
 from mastra_core.storage.records.run_kinds import RUNS, WorkflowRun
-from mastra_core.storage.records.wire import undecodable
 
 RunStatus = Literal[
     "running", "success", "failed", "tripwire", "suspended", "waiting", "pending", "canceled", "bailed", "paused", "skipped"
@@ -123,8 +122,6 @@ class WorkflowsDomain:
 
         def batch(found: list[Any]) -> Sequence[Change]:
             held: WorkflowRun = found[0] or empty
-            if not isinstance(held.snapshot, Mapping):
-                raise undecodable(RUNS.name, RUNS.key_of(held), "snapshot", held.snapshot, "is no JSON object")
             snapshot = with_result(held.snapshot, step, given, laid)
             return [Save(RUNS, attrs.evolve(held, snapshot=snapshot, updated_at=max(held.updated_at, now)))]
 

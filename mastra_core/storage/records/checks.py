@@ -15,7 +15,7 @@ from mastra_core.errors import InvalidInputError
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Save
 from mastra_core.storage.records.kind import Field, Kind
 from mastra_core.storage.records.query import Between, Condition, Contains, Count, Get, Is, Query, Read, Where, Window
-from mastra_core.storage.records.wire import check_text
+from mastra_core.storage.records.wire import SHAPES, check_text
 
 MAX_ID_CHARACTERS = 255
 MAX_ID_BYTES = 900
@@ -74,7 +74,7 @@ def check_stored_time(value: object, *, at: str) -> datetime:
 
 
 def check_field(kind: Kind[Any], field: Field, value: object) -> None:
-    """Refuse a value that *field* cannot hold. JSON is checked where it is encoded."""
+    """Refuse a value that *field* cannot hold. What is inside JSON is checked where it is encoded."""
     at = f"{kind.name}.{field.name}"
     if value is None:
         if not field.optional:
@@ -89,12 +89,18 @@ def check_field(kind: Kind[Any], field: Field, value: object) -> None:
             msg = f"{at}: must be a string, found {value!r} ({type(value).__name__})"
             raise InvalidInputError(msg)
         check_text(value, at=at)
+    elif field.shape is not None and not isinstance(value, SHAPES[field.shape]):
+        msg = f"{at}: must be a {_SHAPE_NAMES[field.shape]}, found {value!r} ({type(value).__name__})"
+        raise InvalidInputError(msg)
     elif field.type == "bool" and not isinstance(value, bool):
         msg = f"{at}: must be True or False, found {value!r} ({type(value).__name__})"
         raise InvalidInputError(msg)
     elif field.type == "float" and (isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0):
         msg = f"{at}: must be a finite number, found {value!r} ({type(value).__name__})"
         raise InvalidInputError(msg)
+
+
+_SHAPE_NAMES = {"object": "mapping, which is stored as a JSON object", "list": "list, which is stored as a JSON list"}
 
 
 def _plain(value: object) -> bool:
@@ -106,6 +112,8 @@ _FINE: Mapping[str, Callable[[Any], bool]] = {
     "text": _plain,
     "time": lambda value: type(value) is datetime and value.tzinfo is UTC and value.microsecond % 1000 == 0,
     "json": lambda _: True,
+    "object": lambda value: type(value) is dict,
+    "list": lambda value: type(value) is list,
     "json_text": lambda _: True,
     "bool": lambda value: type(value) is bool,
     "float": lambda value: type(value) is float and value - value == 0,
@@ -122,7 +130,7 @@ def check_change(change: Change) -> None:
                 msg = f"{kind.name}: a Save that may neither create nor update changes nothing; use Check to see whether a record is there"
                 raise InvalidInputError(msg)
             for field, value in zip(kind.fields, kind.values_of(change.record), strict=True):
-                if not (field.optional if value is None else _FINE[field.type](value)):
+                if not (field.optional if value is None else _FINE[field.shape or field.type](value)):
                     check_field(kind, field, value)
             _check_names(kind, change.only or (), kept=kind.key)
             _check_values(kind, change.raise_to)

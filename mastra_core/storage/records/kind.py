@@ -30,6 +30,8 @@ FieldType = Literal["id", "text", "time", "json", "json_text", "bool", "float"]
 * `bool` and `float`: as JSON has them; SQLite stores booleans as 0 and 1.
 """
 
+Shape = Literal["object", "list"]
+
 
 @attrs.frozen
 class Field:
@@ -37,7 +39,7 @@ class Field:
 
     `stored` is the name TypeScript writes in documents, `column` the one in tables where that differs (`thread_id`), `absent` what a row
     without a value is read as, and `optional` whether None may be saved. `unwrap` is off where a string of JSON is a string, and not an
-    object or list that TypeScript encoded twice.
+    object or list that TypeScript encoded twice. `shape` is what the JSON must be, when it is written and when it is read; None is any.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Field:
     optional: bool = False
     absent: Json = None
     unwrap: bool = True
+    shape: Shape | None = None
 
 
 @attrs.frozen

@@ -18,10 +18,14 @@ from typing import Any, NoReturn
 
 from mastra_core import clock
 from mastra_core.errors import InvalidInputError, StoredDataError
-from mastra_core.storage.records.kind import Field, Json, Key, Kind, R
+from mastra_core.storage.records.changes import Change, Patch, Save
+from mastra_core.storage.records.kind import Field, Json, Key, Kind, R, Shape
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+SHAPES: Mapping[Shape, Any] = {"object": Mapping, "list": list | tuple}
+"""What Python has for each shape of JSON."""
+_TODAYS_CONTENT = '{"format":2'
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -29,7 +33,15 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(msg)
 
 
-_DECODE = json.JSONDecoder(parse_constant=_no_constant).decode
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        msg = f"the number {text} is too large"
+        raise ValueError(msg)
+    return value
+
+
+_DECODE = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 
 
@@ -164,13 +176,31 @@ def unwrapped(value: Json) -> Json:
     return value
 
 
+def shaped(field: Field, value: Json) -> Json:
+    """*value*, if it has the shape that *field* is declared with, or is a null that it may be.
+
+    Raises:
+        ValueError: it has another.
+    """
+    if field.shape is None or (value is None and field.optional) or isinstance(value, SHAPES[field.shape]):
+        return value
+    msg = f"it is no JSON {field.shape}"
+    raise ValueError(msg)
+
+
 def lenient_json(text: str) -> Json:
-    """The value of JSON text, or *text* itself: message content of old rows is plain text (contract §4.5)."""
+    """The value of JSON text, or *text* itself: message content of old rows is plain text (contract §4.5).
+
+    Raises:
+        ValueError, RecursionError: it begins as today's content does and is no JSON, so it was damaged.
+    """
     if text[:1] not in {"{", "[", '"'}:
         return text
     try:
         return _DECODE(text)
     except (ValueError, RecursionError):
+        if text.startswith(_TODAYS_CONTENT):
+            raise
         return text
 
 
@@ -201,6 +231,21 @@ def to_document(kind: Kind[R], record: R) -> dict[str, Json]:
     return document
 
 
+def check_values(change: Change) -> None:
+    """Refuse a change whose values cannot be stored, before anything of a batch that need not be atomic is sent.
+
+    Raises:
+        InvalidInputError: a JSON field holds what JSON cannot.
+    """
+    if isinstance(change, Save):
+        to_document(change.kind, change.record)
+    elif isinstance(change, Patch):
+        for name, value in (*change.put.items(), *change.merge.items()):
+            field = change.kind.by_name[name]
+            if field.type in {"json", "json_text"}:
+                dump_json(value, at=f"{change.kind.name}.{name}", any_unicode=field.type == "json_text")
+
+
 def from_document(kind: Kind[R], key: Key, document: object) -> R:
     """The record of a stored JSON object; names it does not know are passed over.
 
@@ -219,14 +264,17 @@ def from_stored(kind: Kind[R], key: Key, field: Field, value: Any) -> Any:
         if field.absent is not None or field.optional:
             return field.absent
         raise undecodable(kind.name, key, field.name, value, "is missing")
-    if field.type == "json":
-        return unwrapped(value) if field.unwrap else value
-    if field.type == "json_text":
-        return lenient_json(value) if isinstance(value, str) else value
+    try:
+        if field.type == "json":
+            return shaped(field, unwrapped(value) if field.unwrap else value)
+        if field.type == "json_text":
+            return lenient_json(value) if isinstance(value, str) else value
+        if field.type == "float" and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise undecodable(kind.name, key, field.name, value, f"cannot be decoded ({error})") from error
     if field.type == "bool" and isinstance(value, bool):
         return value
-    if field.type == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     if not isinstance(value, str) or field.type in {"bool", "float"}:
         raise undecodable(kind.name, key, field.name, value, f"is no {field.type}")
     return from_time_text(kind, key, field, value) if field.type == "time" else value

@@ -138,7 +138,7 @@ async def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
 async def test_a_database_locked_by_another_process_is_waited_for_and_then_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that never ends its transaction does not hang others for ever."""
     monkeypatch.setattr("mastra_core.storage.libsql.driver.BUSY_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr("mastra_core.storage.records.records.RETRY_DELAYS_SECONDS", (0.01,))
+    monkeypatch.setattr("mastra_core.storage.records.guard.RETRY_DELAYS_SECONDS", (0.01,))
     path = tmp_path / "locked.db"
     async with LibSQLStore(url=f"file:{path}") as store:
         await store.memory.save_thread(THREAD)
