@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest $(if $(filter true,$(CI)),-p tests.no_skips)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo format lint check servers test bench dist changelog constraints
+.PHONY: help setup demo format lint check servers test bench backends snapshots dist changelog constraints
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ $(READY): constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	@echo "setup: installing uv, which installs the rest"
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@echo "setup: installing mastra-core, the plugins, the tools and the test servers as pinned in constraints.txt"
-	@$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[cli,openai,testing]' $(foreach dir,$(wildcard plugins/*),--editable $(dir)) --group dev
+	@$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[cli,libsql,openai,testing]' $(foreach dir,$(wildcard plugins/*),--editable $(dir)) --group dev
 	@echo "setup: fetching the local chat model, unless it is there (93 MB)"
 	@$(VENV)/bin/mastra-local install
 	@touch $(READY)
@@ -42,7 +42,7 @@ format:  ## let ruff format and mend what it can
 lint:  ## format, style, types, who may import whom
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy mastra_core $(wildcard plugins/*/src) $(wildcard examples)
+	$(VENV)/bin/mypy mastra_core $(wildcard plugins/*/src) $(wildcard examples/*.py) $(wildcard examples/*/src)
 	$(VENV)/bin/lint-imports
 
 check: lint  ## lint, then every test but the long ones
@@ -57,6 +57,12 @@ test: setup servers check  ## everything: the checks, the long tests, the built 
 
 bench:  ## print the figures of benchmarks/
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(PY) $$file; done
+
+backends:  ## write what each backend can do into README.md and docs/backends.md
+	MASTRA_BACKENDS=write $(PY) -m pytest -q -n 0 tests/docs/test_backends.py
+
+snapshots:  ## write what each engine stores into the snapshots of the tests; look at the diff
+	MASTRA_SNAPSHOTS=write $(PY) -m pytest -q -n 0 -k stored_format tests/contract plugins
 
 dist:  ## build the wheel and the sdist of every distribution into dist/
 	@set -e; for dir in $(DISTS); do $(PY) -m build --no-isolation --outdir dist $$dir; done
