@@ -9,6 +9,8 @@ from mastra_core.errors import (
     AgentNotFoundError,
     ConfigurationError,
     ConflictError,
+    ContextLengthError,
+    IndexNotFoundError,
     InvalidInputError,
     MastraError,
     MastraWarning,
@@ -26,7 +28,9 @@ from mastra_core.errors import (
 
 if _typing.TYPE_CHECKING:
     from mastra_core.agent.agent import Agent
+    from mastra_core.agent.tools import RunContext, Tool, tool
     from mastra_core.mastra import Mastra
+    from mastra_core.memory.features import GenerateTitle, SemanticRecall, WorkingMemory
     from mastra_core.memory.memory import Memory
     from mastra_core.memory.options import MemoryOptions
 
@@ -35,6 +39,9 @@ __all__ = [
     "AgentNotFoundError",
     "ConfigurationError",
     "ConflictError",
+    "ContextLengthError",
+    "GenerateTitle",
+    "IndexNotFoundError",
     "InvalidInputError",
     "Mastra",
     "MastraError",
@@ -44,20 +51,31 @@ __all__ = [
     "ModelError",
     "OwnershipError",
     "PluginError",
+    "RunContext",
+    "SemanticRecall",
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
     "StoredDataError",
     "ThreadNotFoundError",
+    "Tool",
     "UnknownBackendError",
     "UnsupportedError",
+    "WorkingMemory",
+    "tool",
 ]
 
 _MODULES = {
     "Agent": "mastra_core.agent.agent",
+    "GenerateTitle": "mastra_core.memory.features",
     "Mastra": "mastra_core.mastra",
     "Memory": "mastra_core.memory.memory",
     "MemoryOptions": "mastra_core.memory.options",
+    "RunContext": "mastra_core.agent.tools",
+    "SemanticRecall": "mastra_core.memory.features",
+    "Tool": "mastra_core.agent.tools",
+    "WorkingMemory": "mastra_core.memory.features",
+    "tool": "mastra_core.agent.tools",
 }
 
 

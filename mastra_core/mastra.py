@@ -1,23 +1,27 @@
 """Mastra: the agents of a program and the storage that they share.
 
-Knows agents, their memories and stores. Must not know models, domains or engines.
+Knows agents, their memories, stores and vector stores. Must not know models, domains or engines.
 """
 
 from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from mastra_core.agent.agent import Agent
+from mastra_core.erasure import Erased, erase
 from mastra_core.errors import AgentNotFoundError, ConfigurationError, MastraWarning
-from mastra_core.memory.memory import Memory, as_store
+from mastra_core.memory.embedder import Embedder, as_embedder
+from mastra_core.memory.memory import Memory
+from mastra_core.memory.sources import as_store, as_vector, close_embedder
 from mastra_core.names import did_you_mean
 from mastra_core.storage.store import Store
+from mastra_core.storage.vectors.port import VectorStore
 from mastra_core.sync import blocking, facade
 
 DEFAULT_FILE = "mastra.db"
@@ -31,20 +35,31 @@ class Mastra:
 
     Args:
         storage: a store, or the URL of one; None is an SQLite file `mastra.db` in the current directory, with a MastraWarning.
+        vector: a vector store, or the URL of one, for agents whose memory has none of its own.
+        embedder: "provider/model" or an Embedder, likewise.
         agents: by the key that `get_agent` takes.
 
     Raises:
         ConfigurationError: an argument cannot be that, two agents have one id, or a memory is used with another Mastra's storage already.
     """
 
-    def __init__(self, *, storage: Store | str | None = None, agents: Mapping[str, Agent] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        storage: Store | str | None = None,
+        vector: VectorStore | str | None = None,
+        embedder: Embedder | str | None = None,
+        agents: Mapping[str, Agent] | None = None,
+    ) -> None:
         self._agents = _checked(agents)
         self._closed = False
         self.storage = _default_store() if storage is None else as_store(storage, at="Mastra")
+        self.vector = None if vector is None else as_vector(vector, at="Mastra")
+        self.embedder = None if embedder is None else as_embedder(embedder, at="Mastra")
         for memory in self._memories():
             memory.check_free(self.storage)
         for memory in self._memories():
-            memory.attach(self.storage)
+            memory.attach(self.storage, vector=self.vector, embedder=self.embedder)
 
     @cached_property
     def sync(self) -> MastraSync:
@@ -80,8 +95,28 @@ class Mastra:
         return dict(self._agents)
 
     async def drain(self) -> None:
-        """Wait until every stream of every agent, also those that nobody reads to the end, is produced and saved."""
+        """Wait until every stream of every agent, also those that nobody reads to the end, is produced and saved, and every title made."""
         await asyncio.gather(*(agent.drain() for agent in self._agents.values()))
+
+    async def erase(self, *, resource_id: str | None = None, thread_id: str | None = None) -> Erased:
+        """Erase all that is known of a resource, or of a thread, from every store and vector store, and answer with counts as proof.
+
+        A second call answers zeros. A run that is under way can no longer save to what is erased (ThreadNotFoundError); what begins
+        while this runs is erased too, or stays whole. What an index of vectors gets after the answer of such a run is not waited for:
+        `drain()` first. See Store.erase for what goes.
+
+        Args:
+            resource_id: its threads, messages, working memory, vectors, and the runs, scores and traces that name it.
+            thread_id: the thread, its messages and vectors, and the runs, scores and traces that name it; instead of *resource_id*.
+
+        Raises:
+            ConfigurationError: not exactly one of the two ids was given.
+            MastraError: a store failed in the middle; a note says what is erased, and calling again goes on.
+        """
+        memories = self._memories()
+        stores = [store for store in (self.storage, *(memory.storage for memory in memories)) if store is not None]
+        vectors = [vector for vector in (self.vector, *(memory.vector for memory in memories)) if vector is not None]
+        return await erase(stores, vectors, resource_id=resource_id, thread_id=thread_id)
 
     async def close(self) -> None:
         """Drain, then close the models and stores that this Mastra and its agents hold, each once; idempotent.
@@ -93,11 +128,15 @@ class Mastra:
             return
         self._closed = True
         await self.drain()
-        # A Model object may serve several agents; a name is resolved by each agent for itself.
-        owners = {id(agent if isinstance(agent.model, str) else agent.model): agent for agent in self._agents.values()}
+        # A Model object may serve several agents; a name, or a list, is resolved by each agent for itself.
+        owners = {id(agent if isinstance(agent.model, str | Sequence) else agent.model): agent for agent in self._agents.values()}
         closing: list[Coroutine[Any, Any, None]] = [agent.close() for agent in owners.values()]
-        stores = {id(store): store for store in (self.storage, *(memory.storage for memory in self._memories())) if store is not None}
-        closing += [store.close() for store in stores.values()]
+        memories = self._memories()
+        held: list[Store | VectorStore | None] = [self.storage, self.vector]
+        held += [one for memory in memories for one in (memory.storage, memory.vector)]
+        closing += [one.close() for one in {id(one): one for one in held if one is not None}.values()]
+        embedders = {id(one): one for one in (self.embedder, *(memory.embedder for memory in memories)) if one is not None}
+        closing += [close_embedder(one) for one in embedders.values()]
         outcomes = await asyncio.gather(*closing, return_exceptions=True)
         for memory in self._memories():
             memory.release(self.storage)
@@ -125,6 +164,7 @@ class MastraSync:
         self._async = mastra
 
     drain = blocking(Mastra.drain)
+    erase = blocking(Mastra.erase)
     close = blocking(Mastra.close)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Agent: instructions, a model and a memory, and the calls that bring them together.
+"""Agent: instructions, a model, tools and a memory, and the calls that bring them together.
 
 Knows models by their protocol, and memory. Must not know any provider, plugin or engine.
 """
@@ -6,23 +6,30 @@ Knows models by their protocol, and memory. Must not know any provider, plugin o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from weakref import WeakSet
 
 from mastra_core import clock
 from mastra_core.agent.call import Call, CallOptions, ThreadDict, read_call
 from mastra_core.agent.messages import Input, read_input
-from mastra_core.agent.model import Model
-from mastra_core.agent.resolving import resolve_model
+from mastra_core.agent.model import Model, ModelReply, ModelRequest
+from mastra_core.agent.output import Output
+from mastra_core.agent.resolving import resolve_model, resolve_models
 from mastra_core.agent.run import Result, Run
 from mastra_core.agent.stream import AgentStream
+from mastra_core.agent.task import MAX_STEPS, Instructions, Task, check_instructions
+from mastra_core.agent.tools import Tool, read_tools
 from mastra_core.errors import ConfigurationError
 from mastra_core.memory.memory import Memory
+from mastra_core.storage.records.kinds import Message
 
 if TYPE_CHECKING:
     from mastra_core.agent.chat import Chat
     from mastra_core.agent.sync_agent import AgentSync
+
+T = TypeVar("T")
 
 
 class Agent:
@@ -31,18 +38,31 @@ class Agent:
     Args:
         id: its name in logs and for `Mastra.get_agent_by_id`.
         name: for people; its id if not given.
-        instructions: the system prompt; never stored.
-        model: "provider/model", looked up on first use, or a Model.
+        instructions: the system prompt: a text, several, or a function of a RunContext that gives either; never stored.
+        model: "provider/model", looked up on first use, or a Model; or a list of these: the next one is asked when one fails before it
+            has said anything, with a warning the first time. `result.model` says which one answered.
         memory: where its threads are; None remembers nothing.
+        tools: functions that the model may call, or what `tool` made of them.
+        max_steps: how many times the model is asked in one run at most; each asking may call tools.
 
     Raises:
         ConfigurationError: an argument cannot be that.
     """
 
-    def __init__(self, id: str, *, name: str = "", instructions: str = "", model: str | Model, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        *,
+        name: str = "",
+        instructions: Instructions = "",
+        model: str | Model | Sequence[str | Model],
+        memory: Memory | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
+        max_steps: int = MAX_STEPS,
+    ) -> None:
         _check_text(id, at="Agent: id", needed=True)
         _check_text(name, at=f"Agent {id!r}: name")
-        _check_text(instructions, at=f"Agent {id!r}: instructions")
+        check_instructions(instructions, at=f"Agent {id!r}: instructions")
         _check_model(model, at=f"Agent {id!r}: model")
         _check_memory(memory, at=f"Agent {id!r}: memory")
         self.id = id
@@ -50,9 +70,14 @@ class Agent:
         self.instructions = instructions
         self.model = model
         self.memory = memory
-        self._resolved: Model | None = None if isinstance(model, str) else model
+        self.tools = read_tools(tools, at=f"Agent {id!r}: tools")
+        self.max_steps = max_steps
+        self._resolved: Model | None = None if isinstance(model, str | Sequence) else model
+        # Models that titles name.
+        self._named: dict[str, Model] = {}
         # The event loop alone keeps only weak references to tasks.
-        self._background: set[asyncio.Task[Result]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
+        self._streams: WeakSet[AgentStream] = WeakSet()
 
     @cached_property
     def sync(self) -> AgentSync:
@@ -68,27 +93,47 @@ class Agent:
         (with save="input_first": the user's message).
 
         Args:
-            input: a text of the user, a `{"role", "content"}` dictionary, a Message, or a list of these. In a thread that exists
-                already, what stands before the last assistant message is taken for an echo of the thread and left out.
-            **call: `thread` and `resource`, or neither; `options`, `save`: see CallOptions.
+            input: a text of the user, a `{"role", "content"}` dictionary as chat APIs have them (with images and files), a Message, or a
+                list of these. In a thread that exists already, what stands before the last assistant message is taken for an echo of the
+                thread and left out.
+            **call: `thread` and `resource`, or neither; `options`, `save`, `tools`, `output` and more: see CallOptions.
 
         Raises:
             ConfigurationError: an option cannot be that, or there is no memory or storage for the thread.
             InvalidInputError: *input* cannot be that, or cannot be stored; the model was not called.
             OwnershipError: the thread belongs to another resource.
-            ModelError: the model failed.
+            ModelError: the model failed, or its answer is not of the type asked for with `output`.
             StorageError: the thread could not be read, or the run not saved.
         """
-        run = self._run(input, call)
-        reply = await run.model.complete(await run.read())
-        return await run.finish(reply, began=clock.now())
+        return await _whole(self._run(read_input(input, now=clock.now()), call))
+
+    async def resume(self, *, approvals: Mapping[str, bool | str], **call: Unpack[CallOptions]) -> Result:
+        """Go on with a run that waits for a person to allow calls of tools, in this process or another.
+
+        Args:
+            approvals: for each waiting call (`result.waiting`) by its id: True makes it, False or a text that says why not refuses it;
+                the model is told, and goes on.
+            **call: as `generate`; `thread` and `resource` are needed, since what waits is in the thread.
+
+        Raises:
+            ConfigurationError: no call waits in the thread, or not exactly these.
+            Others as `generate`.
+        """
+        decided: object = approvals
+        if not isinstance(decided, Mapping) or not all(isinstance(decision, bool | str) for decision in decided.values()):
+            msg = f'approvals must be a dictionary such as {{"call_1": True, "call_2": "not today"}}, found {approvals!r}'
+            raise ConfigurationError(msg)
+        run = self._run((), call, approvals=approvals)
+        return await _whole(run)
 
     def stream(self, input: Input, **call: Unpack[CallOptions]) -> AgentStream:
         """The answer to *input* in pieces: `async with agent.stream(…) as stream`, or `stream = await agent.stream(…)`.
 
         Arguments and errors as `generate`; those of input and options are raised at once.
         """
-        return AgentStream(self._run(input, call), spawn=self._spawn)
+        stream = AgentStream(self._run(read_input(input, now=clock.now()), call), spawn=self._spawn)
+        self._streams.add(stream)
+        return stream
 
     def chat(self, *, thread: str | ThreadDict, resource: str) -> Chat:
         """This agent in one thread: `chat.generate(…)` and `chat.stream(…)` need no thread and resource.
@@ -118,23 +163,65 @@ class Agent:
                 yield piece
 
     async def drain(self) -> None:
-        """Wait until every stream, also those that nobody reads to the end, is produced and saved. Their errors are not raised here."""
+        """Wait until every stream, also those that nobody reads to the end, is produced and saved, and every title is made.
+
+        Their errors are not raised here.
+        """
+        for stream in list(self._streams):
+            stream.let_go()
         while self._background:
             await asyncio.wait(self._background)
 
     async def close(self) -> None:
         """Drain, then release what the model holds. The storage is left to its Mastra, or to whoever made it."""
         await self.drain()
-        if self._resolved is not None:
-            await close_model(self._resolved)
+        for model in (self._resolved, *self._named.values()):
+            if model is not None:
+                await close_model(model)
 
-    def _run(self, input: Input, given: CallOptions) -> Run:
+    def _run(self, new: tuple[Message, ...], given: CallOptions, *, approvals: Mapping[str, bool | str] | None = None) -> Run:
         call = self._check_call(given)
-        new = read_input(input, now=clock.now())
+        if approvals is not None and call.where is None:
+            msg = "what waits for approval is in a thread; pass both thread= and resource="
+            raise ConfigurationError(msg)
         if self._resolved is None:
-            assert isinstance(self.model, str)
-            self._resolved = resolve_model(self.model)
-        return Run(model=self._resolved, instructions=self.instructions, new=new, call=call, memory=self.memory)
+            self._resolved = resolve_models(self.model)
+        task = self._task(self._resolved, given)
+        task.check()
+        return Run(
+            task=task,
+            new=new,
+            call=call,
+            memory=self.memory,
+            approvals=approvals,
+            title_model=self._title_model(call),
+            background=self._spawn,
+        )
+
+    def _title_model(self, call: Call) -> Model | None:
+        """The model that names threads, if it is not the agent's; found before the answer, so that a wrong name is told."""
+        feature = None if self.memory is None else self.memory.options.under(call.options).generate_title
+        if feature is None or not isinstance(feature.model, str):
+            return None if feature is None else feature.model
+        if feature.model not in self._named:
+            self._named[feature.model] = resolve_model(feature.model)
+        return self._named[feature.model]
+
+    def _task(self, model: Model, given: CallOptions) -> Task:
+        at, instructions, tools, steps = f"agent {self.id!r}", given.get("instructions"), given.get("tools"), given.get("max_steps")
+        if instructions is not None:
+            check_instructions(instructions, at=f"{at}: instructions")
+        return Task(
+            agent_id=self.id,
+            model=model,
+            instructions=self.instructions if instructions is None else instructions,
+            tools=self.tools if tools is None else read_tools(tools, at=f"{at}: tools"),
+            max_steps=self.max_steps if steps is None else steps,
+            tool_choice=given.get("tool_choice", "auto"),
+            output=None if given.get("output") is None else Output(given["output"], at=f"{at}: output"),
+            temperature=given.get("temperature"),
+            max_output_tokens=given.get("max_output_tokens"),
+        )
 
     def _check_call(self, given: CallOptions) -> Call:
         call = read_call(given)
@@ -146,7 +233,7 @@ class Agent:
             raise ConfigurationError(msg)
         return call
 
-    def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -154,8 +241,25 @@ class Agent:
 
     def __repr__(self) -> str:
         """The id, and the model's name."""
-        model = self.model if isinstance(self.model, str) else f"{self.model.provider}/{self.model.model_id}"
-        return f"<Agent {self.id!r} {model}>"
+        models = self.model if isinstance(self.model, Sequence) and not isinstance(self.model, str) else [self.model]
+        names = [model if isinstance(model, str) else f"{model.provider}/{model.model_id}" for model in models]
+        return f"<Agent {self.id!r} {', '.join(names)}>"
+
+
+async def _whole(run: Run) -> Result:
+    """The run from its read to its write, with whole answers of the model."""
+
+    async def ask(request: ModelRequest) -> ModelReply:
+        reply = await run.task.model.complete(request)
+        if reply.answered_by:
+            run.answer.answered_by(reply.answered_by)
+        run.answer.think(reply.reasoning)
+        run.answer.say(reply.text)
+        return reply
+
+    await run.read()
+    await run.produce(ask, emit=lambda _: None)
+    return await run.finish()
 
 
 async def close_model(model: Model) -> None:
@@ -181,6 +285,13 @@ def _check_memory(memory: object, *, at: str) -> None:
 
 
 def _check_model(model: object, *, at: str) -> None:
+    if isinstance(model, Sequence) and not isinstance(model, str):
+        if not model:
+            msg = f"{at} is an empty list; name a model: ['openai/gpt-5.1', 'local/smollm2-135m']"
+            raise ConfigurationError(msg)
+        for index, one in enumerate(model):
+            _check_model(one, at=f"{at}[{index}]")
+        return
     missing = [name for name in ("provider", "model_id", "complete", "stream") if not hasattr(model, name)]
     if not isinstance(model, str) and missing:
         msg = f"{at} must be 'provider/model' or a Model, found a {type(model).__name__} without {', '.join(missing)}"

@@ -5,11 +5,13 @@ Knows names of options. Must not know models or how anything is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
 import attrs
 
+from mastra_core.agent.task import Instructions
+from mastra_core.agent.tools import Tool
 from mastra_core.errors import ConfigurationError
 from mastra_core.memory.options import MemoryOptions, MemoryOptionsDict
 from mastra_core.names import did_you_mean
@@ -49,7 +51,15 @@ class CallOptions(TypedDict, total=False):
         memory: the same in one dictionary.
         memory_options: the same as `options`.
         save: "end" (default): one write after the answer, nothing if the model fails. "input_first": the user's message is written
-            before the model is called, so it outlives a failure or a crash, for one write more. "step": likewise, and after each step.
+            before the model is called, so it outlives a failure or a crash, for one write more. "step": likewise, and the answer after
+            each step that called tools.
+        instructions: in place of the agent's.
+        tools: in place of the agent's.
+        tool_choice: "auto" (default), "none", "required", or the name of the tool to be called; the last two hold for the first step.
+        max_steps: how many times the model is asked at most, in place of the agent's.
+        output: a type (dataclass, attrs class, TypedDict, pydantic model, …) that the answer is read into: `result.output`.
+        temperature: 0.0 is greedy; None leaves it to the model.
+        max_output_tokens: of each step; None leaves it to the model.
     """
 
     thread: str | ThreadDict | None
@@ -58,6 +68,13 @@ class CallOptions(TypedDict, total=False):
     memory: MemoryDict | None
     memory_options: MemoryOptions | MemoryOptionsDict | None
     save: Saving
+    instructions: Instructions | None
+    tools: Sequence[Tool | Callable[..., Any]] | None
+    tool_choice: str
+    max_steps: int | None
+    output: Any
+    temperature: float | None
+    max_output_tokens: int | None
 
 
 class ChatOptions(TypedDict, total=False):
@@ -66,6 +83,13 @@ class ChatOptions(TypedDict, total=False):
     options: MemoryOptions | MemoryOptionsDict | None
     memory_options: MemoryOptions | MemoryOptionsDict | None
     save: Saving
+    instructions: Instructions | None
+    tools: Sequence[Tool | Callable[..., Any]] | None
+    tool_choice: str
+    max_steps: int | None
+    output: Any
+    temperature: float | None
+    max_output_tokens: int | None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,18 +1,20 @@
-"""Messages between users, the store and the model: input as users give it, content as it is stored (contract §4), text as a model sees it.
+"""Messages between users and the store: input as users give it, content as it is stored (contract §4).
 
-Knows the stored format of content and text parts. Must not know stores, models or agents. Tools and files are not known yet.
+Knows the stored format of content. Must not know stores, models or agents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
 import attrs
 
 from mastra_core import clock
-from mastra_core.agent.model import ModelMessage, Role
+from mastra_core.agent.input_calls import read_call, take_result
+from mastra_core.agent.input_parts import PARTS, read_part
+from mastra_core.agent.model import Role
 from mastra_core.errors import InvalidInputError
 from mastra_core.storage.records.kind import Json
 from mastra_core.storage.records.kinds import Message
@@ -22,8 +24,10 @@ class InputMessage(TypedDict):
     """A message as the chat APIs of model providers write it."""
 
     role: str
-    content: str | Sequence[Mapping[str, Json]]
+    content: str | Sequence[Mapping[str, Any]] | None
     id: NotRequired[str]
+    tool_calls: NotRequired[Sequence[Mapping[str, Any]]]
+    tool_call_id: NotRequired[str]
 
 
 Input = str | Message | Mapping[str, Any] | Sequence[str | Message | Mapping[str, Any]]
@@ -39,10 +43,16 @@ def read_input(given: Input, *, now: datetime) -> tuple[Message, ...]:
     """*given* as messages of no thread yet, with ids; the texts in it are the user's.
 
     Raises:
-        InvalidInputError: it is something else, holds more than text, or holds no message to answer.
+        InvalidInputError: it is something else, or holds no message to answer.
     """
     several: Sequence[Any] = [given] if isinstance(given, str | Message | Mapping) else _list(given)
-    messages = tuple(_message(one, at=f"input[{index}]" if len(several) > 1 else "input", now=now) for index, one in enumerate(several))
+    messages: list[Message] = []
+    for index, one in enumerate(several):
+        at = f"input[{index}]" if len(several) > 1 else "input"
+        if isinstance(one, Mapping) and one.get("role") == "tool":
+            take_result(messages, one, at=at)
+        else:
+            messages.append(_message(one, at=at, now=now))
     if all(message.role == "system" for message in messages):
         msg = f"input: there is no message to answer in {len(messages)} given; pass {_WAYS}"
         raise InvalidInputError(msg)
@@ -50,7 +60,7 @@ def read_input(given: Input, *, now: datetime) -> tuple[Message, ...]:
     if len(set(ids)) < len(ids):
         msg = f"input: two messages have the id {next(i for i in ids if ids.count(i) > 1)!r}; give each its own, or none"
         raise InvalidInputError(msg)
-    return messages
+    return tuple(messages)
 
 
 def text_content(text: str, *, at: datetime, metadata: Mapping[str, Json] | None = None) -> dict[str, Json]:
@@ -60,29 +70,34 @@ def text_content(text: str, *, at: datetime, metadata: Mapping[str, Json] | None
     return content if metadata is None else content | {"metadata": dict(metadata)}
 
 
+def parts_content(parts: Sequence[Mapping[str, Json]], *, at: datetime) -> dict[str, Json]:
+    """Content of *parts* that were made *at* this instant, as it is stored: files are mirrored as attachments."""
+    made = clock.to_milliseconds(at)
+    content: dict[str, Json] = {"format": 2, "parts": [{**part, "createdAt": made} for part in parts]}
+    files = [
+        {"url": part["data"], "contentType": part["mimeType"]} | ({"name": part["filename"]} if "filename" in part else {})
+        for part in parts
+        if part["type"] == "file"
+    ]
+    if files:
+        content["experimental_attachments"] = files
+    return content | {"content": "\n".join(part["text"] for part in parts if part["type"] == "text")}
+
+
+def parts_of(message: Message) -> list[Mapping[str, Any]]:
+    """The parts of *message*; none for old plain content."""
+    content = message.content
+    parts = content.get("parts") if isinstance(content, Mapping) else None
+    return [part for part in parts or () if isinstance(part, Mapping)]
+
+
 def text_of(message: Message) -> str:
     """What *message* says: its text parts, a line each; "" when it says nothing in words."""
-    content = message.content
-    if not isinstance(content, Mapping):
-        return ""
-    parts = [part for part in content.get("parts") or () if isinstance(part, Mapping)]
+    parts = parts_of(message)
     if not parts:
-        mirror = content.get("content")
+        mirror = message.content.get("content") if isinstance(message.content, Mapping) else None
         return mirror if isinstance(mirror, str) else ""
     return "\n".join(part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str))
-
-
-def prompt(*, instructions: str, history: Iterable[Message], new: Sequence[Message]) -> tuple[ModelMessage, ...]:
-    """What the model is asked: the instructions, system messages of the input, the history, the rest of the input.
-
-    Of the history, stored system messages, messages without text and those that the input has again are left out.
-    """
-    again = {message.id for message in new}
-    remembered = [message for message in history if message.role in {"user", "assistant"} and message.id not in again]
-    system = [message for message in new if message.role == "system"]
-    said = [message for message in new if message.role != "system"]
-    shown = [ModelMessage(role=ROLES[message.role], text=text) for message in [*system, *remembered, *said] if (text := text_of(message))]
-    return (*([ModelMessage(role="system", text=instructions)] if instructions else ()), *shown)
 
 
 def since_last_answer(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -116,13 +131,34 @@ def _message(given: object, *, at: str, now: datetime) -> Message:
     if not isinstance(given, Mapping):
         msg = f"{at}: must be {_WAYS}; found {type(given).__name__}"
         raise InvalidInputError(msg)
-    unknown = [name for name in given if name not in {"role", "content", "id"}]
-    if unknown or "role" not in given or "content" not in given:
-        msg = f"{at}: a message has the keys 'role', 'content' and, if wanted, 'id'; found {list(given)}"
-        raise InvalidInputError(msg + ("; tools and files are not supported yet" if unknown else ""))
+    # The client of a provider writes out every field of its answers, empty ones too.
+    unknown = [name for name, value in given.items() if name not in InputMessage.__annotations__ and value not in (None, [])]
+    if unknown or "role" not in given or ("content" not in given and not given.get("tool_calls")):
+        known = list(InputMessage.__annotations__)
+        msg = f"{at}: a message has the keys 'role', 'content' and, if wanted, others of {known}; found {unknown or list(given)}"
+        raise InvalidInputError(msg)
     _check_role(given["role"], at=at)
-    said = _said(_text(given["content"], at=f"{at}.content"), role=given["role"], at=at, now=now)
+    said = _with_parts(given, at=at, now=now)
     return said if given.get("id") is None else attrs.evolve(said, id=given["id"])
+
+
+def _with_parts(given: Mapping[str, Any], *, at: str, now: datetime) -> Message:
+    role, content, calls = given["role"], given.get("content"), given.get("tool_calls")
+    if isinstance(content, str) and not calls:
+        return _said(content, role=role, at=at, now=now)
+    if content is not None and (isinstance(content, bytes) or not isinstance(content, str | Sequence)):
+        msg = f"{at}.content: must be a text or a list of parts ({PARTS}); found {type(content).__name__}"
+        raise InvalidInputError(msg)
+    given_parts = [content] if isinstance(content, str) else content or ()
+    parts = [read_part(part, at=f"{at}.content[{index}]") for index, part in enumerate(given_parts)]
+    if calls and role != "assistant":
+        msg = f"{at}: only an assistant message has 'tool_calls', found role {role!r}"
+        raise InvalidInputError(msg)
+    parts += [read_call(call, at=f"{at}.tool_calls[{index}]") for index, call in enumerate(calls or ())]
+    if not parts and role != "assistant":
+        msg = f"{at}.content: it is empty; there is nothing to answer"
+        raise InvalidInputError(msg)
+    return Message(id="", thread_id="", role=role, content=parts_content(parts, at=now))
 
 
 def _said(text: str, *, role: str, at: str, now: datetime) -> Message:
@@ -134,41 +170,21 @@ def _said(text: str, *, role: str, at: str, now: datetime) -> Message:
 
 def _check_role(role: object, *, at: str) -> None:
     if not isinstance(role, str) or role not in ROLES:
-        msg = f"{at}: the role must be one of {list(ROLES)}, found {role!r}; tools are not supported yet"
+        msg = f"{at}: the role must be one of {[*ROLES, 'tool']}, found {role!r}"
         raise InvalidInputError(msg)
 
 
 def _check_parts(message: Message, *, at: str) -> None:
     content = message.content
     parts = content.get("parts") if isinstance(content, Mapping) else None
-    if not isinstance(parts, list):
-        msg = f'{at}: the content of Message {message.id!r} must be {{"format": 2, "parts": […]}}, found {type(content).__name__}'
+    if not isinstance(parts, list) or not all(isinstance(part, Mapping) and isinstance(part.get("type"), str) for part in parts):
+        msg = f'{at}: the content of Message {message.id!r} must be {{"format": 2, "parts": [{{"type": …}}, …]}}'
         raise InvalidInputError(msg)
-    other = [part.get("type") if isinstance(part, Mapping) else part for part in parts if not _is_text(part)]
-    if other:
-        msg = f"{at}: Message {message.id!r} has parts of the type {other[0]!r}; only text parts are supported yet"
+    files = [part for part in parts if part["type"] == "file"]
+    for part in files:
+        if not isinstance(part.get("data") or part.get("url"), str):
+            msg = f"{at}: a file part of Message {message.id!r} needs 'data', a URL or a data: URI; found {list(part)}"
+            raise InvalidInputError(msg)
+    if not files and not text_of(message) and message.role != "assistant":
+        msg = f"{at}: Message {message.id!r} has neither text nor files; there is nothing to answer"
         raise InvalidInputError(msg)
-    if not text_of(message) and message.role != "assistant":
-        msg = f"{at}: Message {message.id!r} has no text; there is nothing to answer"
-        raise InvalidInputError(msg)
-
-
-def _text(content: object, *, at: str) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, Sequence) and content and all(_is_text(part) for part in content):
-        return "\n".join(part["text"] for part in content)
-    msg = (
-        f'{at}: must be a text or a list of {{"type": "text", "text": "…"}}; found {_shape(content)}. Tools and files are not supported yet'
-    )
-    raise InvalidInputError(msg)
-
-
-def _is_text(part: object) -> bool:
-    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
-
-
-def _shape(content: object) -> str:
-    if isinstance(content, Sequence) and not isinstance(content, bytes):
-        return f"parts of the types {[part.get('type') if isinstance(part, Mapping) else type(part).__name__ for part in content]}"
-    return type(content).__name__

@@ -1,32 +1,42 @@
-"""One run of an agent on the side of its memory: one read before the model is called, one write after it.
+"""One run of an agent: one read before the model is asked, steps of asking and calling tools, one write at the end.
 
-Knows the memory domain and the stored messages. Must not know how a model is called, nor streams.
+Knows what is remembered and what is asked. Must not know streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from mastra_core import clock
-from mastra_core.agent.call import Call, Remembered
-from mastra_core.agent.messages import prompt, since_last_answer, text_content
-from mastra_core.agent.model import Model, ModelReply, ModelRequest, Usage
-from mastra_core.errors import InvalidInputError
+from mastra_core.agent.answer import Answer, pending_calls
+from mastra_core.agent.call import Call
+from mastra_core.agent.events import AnswerRefused, ApprovalNeeded, Event, StepFinished, ToolCalled, ToolReturned
+from mastra_core.agent.messages import since_last_answer, text_of
+from mastra_core.agent.model import Model, ModelMessage, ModelReply, ModelRequest, ToolCall, Usage
+from mastra_core.agent.past import Past, with_id
+from mastra_core.agent.prompting import cut_history, prompt
+from mastra_core.agent.task import Task, can_call_tools, instructed
+from mastra_core.agent.titles import make_title
+from mastra_core.agent.tools import RunContext, Tool, ToolResult, call_all
+from mastra_core.errors import ConfigurationError, InvalidInputError, ModelError, StorageError
 from mastra_core.memory.memory import Memory
-from mastra_core.memory.options import MemoryOptions
-from mastra_core.storage.domains.memory import Turn
-from mastra_core.storage.records.changes import Save
-from mastra_core.storage.records.checks import check_change
-from mastra_core.storage.records.kind import Kind, R
-from mastra_core.storage.records.kinds import MESSAGES, THREADS, Message, Thread
-from mastra_core.storage.records.wire import to_document
+from mastra_core.memory.recall import Recalled
+from mastra_core.storage.records.kinds import Message
+
+log = logging.getLogger("mastra_core.agent")
 
 INTERRUPTED = "interrupted"
 """The finish reason of an answer that was not wanted to its end, and its mark in the stored `metadata`."""
+
+APPROVAL = "approval"
+"""The finish reason of a run that waits for a person to allow a call."""
+
+Ask = Callable[[ModelRequest], Awaitable[ModelReply]]
+"""Asks the model, and puts what it says into the answer as it comes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,13 +44,19 @@ class Result:
     """What a run gave.
 
     Attributes:
-        text: the answer.
+        text: the answer, over all steps.
         messages: the new messages of this run, the user's first; as stored, if they were stored.
-        usage: what the model call took.
-        finish_reason: why the answer ends: "stop", "length", …; "interrupted" when the stream was left early.
+        usage: what all calls of the model took.
+        finish_reason: why the answer ends: "stop", "length", …; "interrupted" when the stream was left early, "approval" when a call
+            waits for a person, "tool_calls" when `max_steps` was reached.
+        model: who answered, "provider/model"; of several models, the last that did.
         thread_id: the thread, or None for a run that is not remembered.
-        recalled: the messages read from memory, oldest first.
-        tool_calls: empty, as agents have no tools yet.
+        recalled: the newest messages of the thread, as read from memory, oldest first.
+        similar: the messages found by their meaning, nearest first, each with its score; empty unless semantic recall is on.
+        missed: what semantic recall could not do, because its vector store or embedder failed; the run went on without.
+        tool_calls: every call that was made, with its result, in the order in which they ended.
+        waiting: the calls that wait for a person; go on with `agent.resume(approvals={call.id: True})`.
+        output: the answer as a value of the type asked for with `output=`; else None.
         trace_id: None, as runs are not traced yet.
     """
 
@@ -48,143 +64,285 @@ class Result:
     messages: tuple[Message, ...]
     usage: Usage
     finish_reason: str
+    model: str = ""
     thread_id: str | None = None
     recalled: tuple[Message, ...] = ()
-    tool_calls: tuple[Any, ...] = ()
+    similar: tuple[Recalled, ...] = ()
+    missed: tuple[str, ...] = ()
+    tool_calls: tuple[ToolResult, ...] = ()
+    waiting: tuple[ToolCall, ...] = ()
+    output: Any = None
     trace_id: str | None = None
 
 
 class Run:
-    """One input and its answer; call `read` once, then `finish` once.
+    """One input and its answer; call `read` once, then `produce`, then `finish` once.
 
     Args:
-        model: whose answer it is.
-        instructions: the agent's.
+        task: what it works with.
         new: the input.
         call: where the run is remembered, and how.
         memory: where threads are; used only if `call.where` is given.
+        approvals: of a run that goes on: by call, True, False or why not.
+        title_model: which names the thread; None is the task's.
+        background: starts what is done after the answer; without it no title is made.
 
     Raises:
-        ConfigurationError: there is no storage.
+        ConfigurationError: there is no storage, or a tool requires approval and nothing of the run is saved that could wait for it.
         InvalidInputError: the input, or the thread it would create, cannot be stored.
     """
 
-    def __init__(self, *, model: Model, instructions: str, new: Sequence[Message], call: Call, memory: Memory | None) -> None:
-        self.model = model
-        self._instructions = instructions
-        self._new = tuple(new)
-        self._past: _Past | None = None
+    def __init__(
+        self,
+        *,
+        task: Task,
+        new: Sequence[Message],
+        call: Call,
+        memory: Memory | None,
+        approvals: Mapping[str, bool | str] | None = None,
+        title_model: Model | None = None,
+        background: Callable[[Coroutine[Any, Any, None]], object] | None = None,
+    ) -> None:
+        self._title_model = title_model
+        self._background = background
+        self.task = task
+        self.answer = Answer(f"{task.model.provider}/{task.model.model_id}")
+        self._save = call.save
+        self._approvals = approvals
+        self._answer_message = Message(id="", thread_id="", role="assistant")
+        self._output: Any = None
+        self._correction: tuple[ModelMessage, ...] = ()
+        self._prompt: tuple[ModelMessage, ...] = ()
+        self._past: Past | None = None
+        self._tools: Mapping[str, Tool] = task.tools
         if call.where is not None and memory is not None:
-            self._past = _Past(memory, where=call.where, options=memory.options.under(call.options), early=call.save != "end")
-            self._new = tuple(_placed(message, call.where) for message in self._new)
+            options = memory.options.under(call.options)
+            self._past = Past(memory, where=call.where, options=options, writable=can_call_tools(task.model))
+            self._new = tuple(self._past.placed(message) for message in new)
             self._past.check(self._new)
         else:
-            self._new = tuple(_named(message) for message in self._new)
+            self._new = tuple(with_id(message) for message in new)
+        self._check_can_wait()
 
-    async def read(self) -> ModelRequest:
-        """Read what is remembered, and say what the model is asked; with save="input_first" the input is written too.
+    async def read(self) -> None:
+        """Read what is remembered; with save="input_first" or "step" the input is written too.
 
         Raises:
             OwnershipError: the thread belongs to another resource.
         """
         history: tuple[Message, ...] = ()
         if self._past is not None:
-            history = await self._past.read()
-            if self._past.thread_existed:
+            question = next((text for message in reversed(self._new) if message.role == "user" and (text := text_of(message))), "")
+            await self._past.read(question=question, at_least=0 if self._approvals is None else 1)
+            history = cut_history(self._past.history(), max_tokens=self._past.options.max_tokens)
+            if self._past.thread_existed and self._approvals is None:
                 self._new = since_last_answer(self._new)
-            if self._past.early:
+            if self._save != "end" and self._new:
                 self._new = await self._past.save(self._new)
-        return ModelRequest(messages=prompt(instructions=self._instructions, history=history, new=self._new))
+        if self._approvals is not None:
+            history = self._take_up(history)
+        system = list(await instructed(self.task.instructions, self._context()))
+        if self._past is not None:
+            system += self._past.blocks()
+            tool = self._past.tool()
+            self._tools = self._tools if tool is None else {tool.name: tool, **self._tools}
+        self._prompt = prompt(system=system, history=history, new=self._new)
 
-    async def finish(self, reply: ModelReply, *, began: datetime) -> Result:
-        """Write the run, and give its result; an answer without text is not kept as a message.
+    async def produce(self, ask: Ask, *, emit: Callable[[Event], None]) -> None:
+        """Ask the model and call the tools it wants, until it wants none, a person must decide, or `max_steps` is reached.
+
+        Raises:
+            ModelError: the model failed, or its answer is not of the type asked for, also when it is told so and asked again.
+            ConflictError: the calls that waited for approval do not wait any more.
+        """
+        if self._approvals is not None:
+            await self._decide(self._approvals, emit=emit)
+        for step in range(self.task.max_steps):
+            if self.answer.waiting:
+                break
+            self.answer.begin_step()
+            reply = await ask(self._request(first=step == 0))
+            self.answer.usage += reply.usage
+            self.answer.finish_reason = reply.finish_reason
+            emit(StepFinished(step, reply.finish_reason, reply.usage))
+            if reply.tool_calls:
+                # Some providers say "stop" then.
+                self.answer.finish_reason = "tool_calls"
+                await self._call(reply.tool_calls, emit=emit)
+                if self._save == "step":
+                    await self._save_answer()
+            elif self._read_output(last=step + 1 == self.task.max_steps, emit=emit):
+                return
+        if self.task.output is not None and not self.answer.waiting:
+            msg = f"{self.answer.model}: max_steps={self.task.max_steps} was reached before there was an answer; raise max_steps"
+            raise ModelError(msg)
+
+    async def finish(self, *, interrupted: bool = False) -> Result:
+        """Write the run, and give its result; an answer with nothing in it is not kept as a message.
 
         Args:
-            reply: the answer, or the part of it that was produced: its finish reason is "interrupted" then.
-            began: when the answer began.
+            interrupted: the answer was not wanted to its end.
 
         Raises:
             ThreadNotFoundError: the thread was deleted since it was read; nothing was written.
         """
-        answer = self._answer(reply, began=began)
-        past = self._past
-        if past is None:
-            messages = (*self._new, *answer)
-        elif past.early:
-            messages = (*self._new, *(await past.save(answer)))
-        else:
-            messages = await past.save((*self._new, *answer))
-        return Result(
-            text=reply.text,
+        messages = await self._save_answer(interrupted=interrupted)
+        answer, past = self.answer, self._past
+        if past is not None:
+            await past.remember(messages)
+        result = Result(
+            text=answer.text,
             messages=tuple(message for message in messages if message.role != "system"),
-            usage=reply.usage,
-            finish_reason=reply.finish_reason,
+            usage=answer.usage,
+            finish_reason=INTERRUPTED if interrupted else APPROVAL if answer.waiting else answer.finish_reason,
+            model=answer.model,
             thread_id=None if past is None else past.where.thread_id,
             recalled=() if past is None else past.turn.messages,
+            similar=() if past is None else past.similar,
+            missed=() if past is None else tuple(past.missed),
+            tool_calls=tuple(answer.results),
+            waiting=tuple(answer.waiting),
+            output=self._output,
         )
+        if self._background is not None and not interrupted and past is not None and past.untitled(len(result.messages)):
+            self._background(self._give_title(result))
+        return result
 
-    def _answer(self, reply: ModelReply, *, began: datetime) -> tuple[Message, ...]:
-        if not reply.text:
+    async def _give_title(self, result: Result) -> None:
+        """Have a model name the thread; what goes wrong is logged, since the run is over."""
+        past = self._past
+        assert past is not None
+        assert past.options.generate_title is not None
+        model = self._title_model or self.task.model
+        try:
+            title = await make_title(model, (*past.turn.messages, *result.messages), feature=past.options.generate_title)
+            if title:
+                await past.give_title(title)
+        except (ModelError, StorageError) as error:
+            log.warning("thread %s: it got no title: %s", past.where.thread_id, error)
+
+    async def _save_answer(self, *, interrupted: bool = False) -> tuple[Message, ...]:
+        """Write what is not yet written, in one batch, and give the messages of the run."""
+        message = self._message(interrupted=interrupted)
+        if self._past is None:
+            return (*self._new, *message)
+        unsaved = self._new if self._save == "end" else ()
+        saved = await self._past.save((*unsaved, *message)) if unsaved or message else ()
+        if message:
+            self._answer_message = saved[-1]
+        if unsaved:
+            self._new = saved[: len(unsaved)]
+        return (*self._new, *saved[len(unsaved) :])
+
+    def _message(self, *, interrupted: bool) -> tuple[Message, ...]:
+        content = self.answer.content(interrupted=interrupted)
+        if content is None:
             return ()
-        metadata = {"modelId": self.model.model_id, "provider": self.model.provider}
-        marked = metadata | {INTERRUPTED: True} if reply.finish_reason == INTERRUPTED else metadata
-        where = None if self._past is None else self._past.where
-        answer = Message(id="", thread_id="", role="assistant", content=text_content(reply.text, at=began, metadata=marked))
-        return (_named(answer) if where is None else _placed(answer, where),)
+        message = attrs.evolve(self._answer_message, content=content)
+        self._answer_message = with_id(message) if self._past is None else self._past.placed(message)
+        return (self._answer_message,)
 
-
-class _Past:
-    """The thread of a run: read once, and written once or, *early*, twice."""
-
-    def __init__(self, memory: Memory, *, where: Remembered, options: MemoryOptions, early: bool) -> None:
-        self.where = where
-        self.options = options
-        self.early = early
-        self.thread_existed = False
-        self.turn = Turn(thread=None, messages=(), resource=None)
-        self._domain = memory.require_domain()
-
-    def check(self, messages: Sequence[Message]) -> None:
-        """Refuse what cannot be stored now, before a model is called for it."""
-        _check_storable(THREADS, self._thread())
-        for message in messages:
-            _check_storable(MESSAGES, message if message.created_at else attrs.evolve(message, created_at=clock.now()))
-
-    async def read(self) -> tuple[Message, ...]:
-        self.turn = await self._domain.read_turn(self.where.thread_id, resource_id=self.where.resource_id, last=self.options.last_messages)
-        self.thread_existed = self.turn.thread is not None
-        return self.turn.messages
-
-    async def save(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        """*messages* as stored, system messages as they are: those are never stored."""
-        if self.options.read_only:
-            return tuple(messages)
-        said = [message for message in messages if message.role != "system"]
-        stored = iter(await self._domain.save_turn(thread=self._thread(), messages=said, existed=self.thread_existed) if said else ())
-        self.thread_existed = True
-        return tuple(message if message.role == "system" else next(stored) for message in messages)
-
-    def _thread(self) -> Thread:
-        """The thread as it is created; one that is stored keeps its own title and metadata."""
-        where, now = self.where, clock.now()
-        return Thread(
-            id=where.thread_id, resource_id=where.resource_id, title=where.title, metadata=where.metadata, created_at=now, updated_at=now
+    def _request(self, *, first: bool) -> ModelRequest:
+        task = self.task
+        return ModelRequest(
+            messages=(*self._prompt, *self.answer.messages(), *self._correction),
+            tools=tuple(tool.spec for tool in self._tools.values()),
+            tool_choice=task.tool_choice if (first and self._approvals is None) or task.tool_choice == "none" else "auto",
+            output=None if task.output is None else task.output.spec,
+            temperature=task.temperature,
+            max_output_tokens=task.max_output_tokens,
         )
 
+    async def _call(self, calls: Sequence[ToolCall], *, emit: Callable[[Event], None]) -> None:
+        """Call the tools that may be called, and note those that wait for a person."""
+        now: list[ToolCall] = []
+        for given in calls:
+            # Some providers give no id, or the same to every call.
+            known = given.id and not self.answer.has_call(given.id)
+            call = given if known else attrs.evolve(given, id=f"call_{clock.new_id().replace('-', '')}")
+            tool = self._tools.get(call.name)
+            self.answer.call(call, stored=tool is None or tool.stored)
+            if tool is not None and tool.requires_approval and not call.malformed:
+                self.answer.ask_approval(call)
+                emit(ApprovalNeeded(call))
+            else:
+                now.append(call)
+                emit(ToolCalled(call))
+        await self._run_tools(now, emit=emit)
 
-def _check_storable(kind: Kind[R], record: R) -> None:
-    check_change(Save(kind, record))
-    to_document(kind, record)
+    async def _run_tools(self, calls: Sequence[ToolCall], *, emit: Callable[[Event], None]) -> None:
+        def returned(result: ToolResult) -> None:
+            self.answer.settle(result)
+            emit(ToolReturned(result))
 
+        await call_all(calls, tools=self._tools, context=self._context(), returned=returned)
 
-def _placed(message: Message, where: Remembered) -> Message:
-    if message.thread_id not in {"", where.thread_id}:
-        msg = f"input: Message {message.id!r} is of thread {message.thread_id!r}, but the run is of thread {where.thread_id!r}"
-        raise InvalidInputError(msg)
-    named = _named(message, within=where.thread_id)
-    return attrs.evolve(named, thread_id=where.thread_id, resource_id=message.resource_id or where.resource_id)
+    def _take_up(self, history: tuple[Message, ...]) -> tuple[Message, ...]:
+        """Go on with the newest message of *history*, which has calls that wait; the history before it."""
+        newest = self._past.turn.messages[-1] if self._past is not None and self._past.turn.messages else None
+        waiting = pending_calls(newest) if newest is not None else ()
+        decided = self._approvals or {}
+        if newest is None or not waiting or {call.id for call in waiting} != set(decided):
+            found = [call.id for call in waiting]
+            msg = f"approvals: the thread's newest message waits for {found or 'no call'}, found decisions on {list(decided)}; decide each"
+            raise ConfigurationError(msg)
+        self._answer_message = newest
+        self.answer.take_up(newest)
+        return tuple(message for message in history if message.id != newest.id)
 
+    def _check_can_wait(self) -> None:
+        waits = [tool.name for tool in self._tools.values() if tool.requires_approval] if self.task.tool_choice != "none" else []
+        if (waits or self._approvals is not None) and (self._past is None or self._past.options.read_only):
+            found = "without a thread" if self._past is None else "with read_only=True"
+            msg = (
+                f"agent {self.task.agent_id!r}: a run {found} cannot wait for approval, as {waits or 'resume'} may have to; "
+                "pass thread= and resource= and let the run be saved, or leave those tools out with tools="
+            )
+            raise ConfigurationError(msg)
 
-def _named(message: Message, *, within: str | None = None) -> Message:
-    """*message* with an id; a new one tells the place of its thread."""
-    return message if message.id else attrs.evolve(message, id=clock.new_id(within=within))
+    def _read_output(self, *, last: bool, emit: Callable[[Event], None]) -> bool:
+        """Read the answer into the type asked for; False if it is none, so that the model is told and asked again, once."""
+        output, answer = self.task.output, self.answer
+        if output is None:
+            return True
+        try:
+            self._output = output.read(answer.last_text)
+        except InvalidInputError as error:
+            cut = "; it was cut off, raise max_output_tokens" if answer.finish_reason == "length" else ""
+            why = f"the answer is no {output.spec.name}: {error}{cut}"
+            if self._correction or last:
+                said = answer.last_text
+                msg = f"{answer.model}: {why}; it was {said if len(said) <= 200 else f'{said[:199]}…'!r}"
+                raise ModelError(msg) from error
+            said = answer.take_back()
+            told = f"Your answer could not be used: {why}. Answer again, with nothing but JSON of the form asked for."
+            spoken = (ModelMessage(role="assistant", text=said),) if said else ()
+            self._correction = (*spoken, ModelMessage(role="user", text=told))
+            emit(AnswerRefused(why))
+            return False
+        return True
+
+    async def _decide(self, approvals: Mapping[str, bool | str], *, emit: Callable[[Event], None]) -> None:
+        assert self._past is not None
+        waiting = tuple(self.answer.waiting)
+        self.answer.decide(approvals)
+        (decided,) = self._message(interrupted=False)
+        await self._past.claim(decided)
+        allowed = [call for call in waiting if approvals[call.id] is True]
+        for call in waiting:
+            decision = approvals[call.id]
+            if decision is not True:
+                denied = ToolResult(call=call, error=decision if isinstance(decision, str) else "", denied=True)
+                self.answer.settle(denied)
+                emit(ToolReturned(denied))
+        for call in allowed:
+            emit(ToolCalled(call))
+        await self._run_tools(allowed, emit=emit)
+
+    def _context(self) -> RunContext:
+        where = None if self._past is None else self._past.where
+        return RunContext(
+            agent_id=self.task.agent_id,
+            thread_id=None if where is None else where.thread_id,
+            resource_id=None if where is None else where.resource_id,
+        )

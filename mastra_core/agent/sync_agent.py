@@ -15,6 +15,7 @@ class AgentSync:
         self._async = agent
 
     generate = blocking(Agent.generate)
+    resume = blocking(Agent.resume)
     stream_text = blocking_iterator(Agent.stream_text)
     drain = blocking(Agent.drain)
     close = blocking(Agent.close)

@@ -29,29 +29,29 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console = Console()
     if not console.is_terminal:
         for row in rows:
-            print("\t".join(" ".join(_plain(cell).split()) for cell in row))
+            print("\t".join(" ".join(plain(cell).split()) for cell in row))
         return
     drawn = Table(box=None, pad_edge=False)
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(_plain(cell)) for cell in row))
+        drawn.add_row(*(Text(plain(cell)) for cell in row))
     console.print(drawn)
 
 
 def message(shown: Message) -> None:
     """Print role, time and text of a message; wrapped on a terminal."""
     console = Console()
-    head = Text(_plain(shown.role), style="bold")
+    head = Text(plain(shown.role), style="bold")
     if shown.created_at is not None:
         head.append(f"  {moment(shown.created_at)}", style="dim")
     console.print(head, soft_wrap=True)
-    console.print(Text(f"{_plain(text_of(shown))}\n"), soft_wrap=not console.is_terminal)
+    console.print(Text(f"{plain(text_of(shown))}\n"), soft_wrap=not console.is_terminal)
 
 
 def note(text: str) -> None:
     """Print something that is no result, to stderr."""
-    Console(stderr=True).print(Text(_plain(text)), soft_wrap=True)
+    Console(stderr=True).print(Text(plain(text)), soft_wrap=True)
 
 
 def json_line(value: Mapping[str, Any]) -> None:
@@ -86,5 +86,6 @@ def _part(part: object) -> str:
     return text if isinstance(text, str) else f"[{part.get('type', 'part without a type')}]"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """*text* without what could command the terminal or not be printed."""
     return _SURROGATES.sub("\ufffd", _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from mastra_core import Agent
 from mastra_core.agent.model import ModelMessage, ModelRequest
-from mastra_core.errors import ConfigurationError, ModelError
+from mastra_core.errors import ConfigurationError, ContextLengthError, ModelError
 from mastra_local import chat
 from mastra_local.chat import LocalChatModel, open_model
 from mastra_local.llama import release_engine, shared_engine
@@ -143,7 +145,7 @@ async def test_a_cancelled_completion_that_waits_its_turn_is_never_started(model
 
 async def test_a_prompt_past_the_window_is_refused_with_both_figures(model):
     """The user learns how long the prompt was, what fits, and what to make smaller."""
-    with pytest.raises(ModelError, match=r"local/smollm2-135m: the prompt has 5\d\d\d tokens .* holds 4096.*smaller last_messages"):
+    with pytest.raises(ContextLengthError, match=r"local/smollm2-135m: the prompt has 5\d\d\d tokens .* holds 4096.*smaller last_messages"):
         await model.complete(request("word " * 5000))
 
 
@@ -288,3 +290,23 @@ async def test_no_listener_of_the_engine_can_be_reached(model):
 def test_releasing_what_was_never_loaded_does_nothing():
     """The user may close a Mastra whose model was never asked."""
     release_engine(attrs.evolve(SMOLLM2_WEIGHTS, model_id="other"), user=object())
+
+
+async def test_an_answer_has_the_form_that_was_asked_for():
+    """Even a small model gives a value of the type: the engine lets it say nothing else. It is given no tools."""
+
+    @dataclasses.dataclass
+    class Person:
+        name: str
+        age: int
+
+    agent = Agent("a", model="local/smollm2-135m")
+    result = await agent.generate("Ada is 36 years old. Who is it?", output=Person, max_output_tokens=60)
+    await agent.close()
+    assert isinstance(result.output, Person)
+    with pytest.raises(ConfigurationError, match="local/smollm2-135m cannot call tools"):
+        await Agent("a", model="local/smollm2-135m").generate("Hi", tools=[print_nothing])
+
+
+def print_nothing() -> None:
+    """Nothing."""

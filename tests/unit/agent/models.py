@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from mastra_core.agent.model import ModelDelta, ModelReply, ModelRequest, Usage
+from mastra_core.agent.model import ModelDelta, ModelReply, ModelRequest, ToolCall, Usage
 from mastra_core.errors import ModelError
 from mastra_core.storage.records.changes import Change
 from mastra_core.storage.records.inmemory import InMemoryEngine
@@ -16,39 +16,55 @@ from mastra_core.storage.store import Store
 USAGE = Usage(input_tokens=3, output_tokens=2)
 
 
+def calling(*calls: ToolCall, text: str = "", reasoning: str = "") -> ModelReply:
+    """What a model says that wants tools called."""
+    return ModelReply(text=text, finish_reason="tool_calls", usage=USAGE, reasoning=reasoning, tool_calls=calls)
+
+
+def call(name: str, /, *, id: str = "c1", **arguments: Any) -> ToolCall:
+    return ToolCall(id=id, name=name, arguments=arguments)
+
+
 class ScriptedModel:
     """Answers each request with the next of *answers*, then with the last again; an exception among them is raised."""
 
     provider = "scripted"
     model_id = "parrot-1"
 
-    def __init__(self, *answers: str | BaseException) -> None:
+    def __init__(self, *answers: str | ModelReply | BaseException) -> None:
         self.answers = list(answers or ("Hello, Ada.",))
         self.requests: list[ModelRequest] = []
         self.closed = 0
 
-    def _next(self, request: ModelRequest) -> str | BaseException:
+    def _next(self, request: ModelRequest) -> ModelReply | BaseException:
         self.requests.append(request)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return ModelReply(text=answer, finish_reason="stop", usage=USAGE) if isinstance(answer, str) else answer
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         answer = self._next(request)
         if isinstance(answer, BaseException):
             raise answer
-        return ModelReply(text=answer, finish_reason="stop", usage=USAGE)
+        return answer
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
         answer = self._next(request)
         if isinstance(answer, BaseException):
             yield ModelDelta(text="Hel")
             raise answer
-        for word in answer.split(" "):
+        if answer.reasoning:
+            yield ModelDelta(reasoning=answer.reasoning)
+        for index, word in enumerate(answer.text.split(" ")):
             await asyncio.sleep(0)
-            yield ModelDelta(text=word if word == answer.split(" ")[0] else f" {word}")
-        yield ModelDelta(finish_reason="stop", usage=USAGE)
+            yield ModelDelta(text=f" {word}" if index else word)
+        yield ModelDelta(tool_calls=answer.tool_calls, finish_reason=answer.finish_reason, usage=answer.usage)
 
     async def close(self) -> None:
         self.closed += 1
+
+    def results(self, call: int = -1) -> list[str]:
+        """What the tools gave, as the model sees it in one request."""
+        return [message.text for message in self.requests[call].messages if message.role == "tool"]
 
     def prompt(self, call: int = -1) -> list[tuple[str, str]]:
         """Role and text of each message of one request."""
@@ -72,7 +88,7 @@ class WaitingModel(ScriptedModel):
             self.waiting.set()
             await self.go.wait()
             yield ModelDelta(text=" three", finish_reason="stop", usage=USAGE)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             self.stopped = True
             raise
 

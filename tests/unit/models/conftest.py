@@ -22,6 +22,10 @@ class ChatServer(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.status, self.content_type, self.pieces = 200, "application/json", [b""]
         self.cut_off = threading.Event()
+        # Answers given before the one that stands, each once.
+        self.first: list[int] = []
+        self.silent = threading.Event()
+        self.hold = False
 
     @property
     def url(self) -> str:
@@ -49,7 +53,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        self.send_response(self.server.status)
+        if self.server.hold:
+            self.server.silent.wait(20)
+        status = self.server.first.pop(0) if self.server.first else self.server.status
+        self.send_response(status)
+        if status != self.server.status:
+            # The official client would wait longer.
+            self.send_header("retry-after-ms", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_header("Content-Type", self.server.content_type)
         # The official client would ask again, with pauses.
         self.send_header("x-should-retry", "false")
@@ -72,6 +85,7 @@ def chat_server() -> Iterator[ChatServer]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server
+    server.silent.set()
     server.shutdown()
     thread.join()
     server.server_close()

@@ -11,7 +11,8 @@ import traceback
 import pytest
 
 from mastra_core.agent.model import ModelDelta, ModelMessage, ModelRequest, Usage
-from mastra_core.agent.openai_model import PROVIDERS, OpenAIModel, open_model
+from mastra_core.agent.openai_model import OpenAIModel, open_model
+from mastra_core.agent.openai_providers import PROVIDERS
 from mastra_core.agent.resolving import resolve_model
 from mastra_core.errors import ConfigurationError, ModelError
 from mastra_core.sync import run_blocking

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mastra_core.agent.openai_model import PROVIDERS
-from mastra_core.agent.resolving import resolve_embedder, resolve_model
+from mastra_core.agent.openai_providers import PROVIDERS
+from mastra_core.agent.resolving import resolve_model
 from mastra_core.errors import ConfigurationError, PluginError
+from mastra_core.memory.embedder import resolve_embedder
 
 TALKER = """
     from mastra_core.plugins import EmbedderDescription, ModelDescription, hookimpl

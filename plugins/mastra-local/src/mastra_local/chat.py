@@ -13,13 +13,14 @@ from contextlib import aclosing
 from typing import Any
 
 from mastra_core.agent.model import ModelDelta, ModelReply, ModelRequest, Usage
-from mastra_core.errors import ModelError
+from mastra_core.errors import ContextLengthError, ModelError
 from mastra_local.catalog import CHAT_MODELS, PROVIDER, check_known
 from mastra_local.examples import expand_examples
 from mastra_local.llama import LlamaEngine, release_engine, shared_engine
 from mastra_local.weights import SMOLLM2_WEIGHTS, Weights
 
 DEFAULT_MAX_OUTPUT_TOKENS = 512
+_TOO_LONG = "exceed_context_size_error"
 
 
 class LocalChatModel:
@@ -35,6 +36,8 @@ class LocalChatModel:
     """
 
     provider = PROVIDER
+    # The model is too small to call them sensibly.
+    calls_tools = False
 
     def __init__(self, model_id: str, *, weights: Weights = SMOLLM2_WEIGHTS) -> None:
         self.model_id = model_id
@@ -55,7 +58,8 @@ class LocalChatModel:
         Closing the generator stops the model at its next token, without waiting for it; a prompt being read is read to its end first.
 
         Raises:
-            ModelError: the weights are missing or wrong, the prompt is empty or longer than the window, or the model was closed meanwhile.
+            ContextLengthError: the prompt is longer than the window.
+            ModelError: the weights are missing or wrong, the prompt is empty, or the model was closed meanwhile.
             ConfigurationError: the process was forked after the model was loaded.
         """
         body = self._body(request)
@@ -68,7 +72,8 @@ class LocalChatModel:
         try:
             while (piece := await pieces.next()) is not None:
                 if "error" in piece:
-                    raise ModelError(_explain(piece["error"], name=engine.name))
+                    kind = ContextLengthError if piece["error"].get("type") == _TOO_LONG else ModelError
+                    raise kind(_explain(piece["error"], name=engine.name))
                 usage = _usage(piece) or usage
                 for choice in piece.get("choices", ()):
                     finish_reason = choice.get("finish_reason") or finish_reason
@@ -90,8 +95,12 @@ class LocalChatModel:
         if not messages:
             # llama.cpp takes an empty list and answers with whatever comes to its mind.
             raise ModelError(f"{name}: the prompt has no messages; send one at least")
+        output = request.output
+        schema = None if output is None else {"type": "json_schema", "json_schema": {"name": output.name, "schema": dict(output.schema)}}
         return {
             "messages": messages,
+            # The engine then produces nothing that is not of this form.
+            **({} if schema is None else {"response_format": schema}),
             "temperature": 0.0 if request.temperature is None else request.temperature,
             "max_tokens": limit,
             "stream": True,
@@ -147,7 +156,7 @@ def _usage(piece: dict[str, Any]) -> Usage | None:
 
 
 def _explain(error: dict[str, Any], *, name: str) -> str:
-    if error.get("type") == "exceed_context_size_error":
+    if error.get("type") == _TOO_LONG:
         return (
             f"{name}: the prompt has {error['n_prompt_tokens']} tokens and the model's window holds {error['n_ctx']}. "
             "Send less: a smaller last_messages, shorter instructions or a shorter message"
