@@ -144,7 +144,9 @@ async def test_runs_and_spans_of_a_cluster_lie_with_their_workflow_and_trace(nod
     assert await wide.records.fetch(Query(SPANS, "by_trace", at={"trace_id": "T"})) == ([attrs.evolve(s, name="changed") for s in spans],)
 
 
-@pytest.mark.parametrize("made", ["m", clock.new_id(within="t"), clock.new_id(within="u")])
+@pytest.mark.parametrize(
+    "made", ["m", clock.new_id(within="t"), clock.new_id(within="u")], ids=["a foreign id", "an id of its thread", "an id of the other"]
+)
 async def test_a_message_saved_under_another_thread_moves_on_a_cluster_and_both_threads_say_so(wide, made):
     """In two steps, but in the end it is in one thread only; one that was deleted is passed over."""
     await wide.records.apply(Save(THREADS, a_thread("t")), Save(MESSAGES, a_message(made)))
