@@ -87,7 +87,7 @@ class LibSQLEngine:
         """Write in one transaction, whether *atomic* or not; a long batch is encoded here while the writer writes the part before."""
         _ = atomic
         if len(changes) <= PART:
-            steps = writes.steps(SQLITE, changes)
+            steps = writes.steps(SQLITE, changes, silent=True)
             return await self.writer.run(lambda connection: _write(connection, len(changes), steps))
         parts = Parts()
         written = self.writer.begin(lambda connection: _write_parts(connection, parts))
@@ -95,7 +95,7 @@ class LibSQLEngine:
             # Without a pause, for until the last part is there other processes wait.
             for start in range(0, len(changes), PART):
                 part = changes[start : start + PART]
-                parts.put((len(part), writes.steps(SQLITE, part)))
+                parts.put((len(part), writes.steps(SQLITE, part, silent=True)))
         except BaseException as error:
             parts.put(error)
             await asyncio.gather(written, return_exceptions=True)  # until the writer has undone what it wrote
@@ -108,7 +108,7 @@ class LibSQLEngine:
 
         def work(connection: Connection) -> list[Any]:
             changes = change([_get(connection, get) for get in gets])
-            return _write(connection, len(changes), writes.steps(SQLITE, changes))
+            return _write(connection, len(changes), writes.steps(SQLITE, changes, silent=True))
 
         return await self.writer.run(work)
 

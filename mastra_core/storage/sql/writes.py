@@ -27,11 +27,15 @@ Indexed = tuple[int, Change]
 
 @attrs.frozen
 class Step:
-    """One statement of a batch, the changes it makes, and the fields it returns after the key: all of them, or none."""
+    """One statement of a batch, the changes it makes, and the fields it returns after the key: all of them, or none.
+
+    A silent one returns nothing at all: each of its changes takes effect whatever is stored, and owes no answer.
+    """
 
     statement: Statement
     changes: tuple[Indexed, ...]
     returned: tuple[str, ...]
+    silent: bool = False
 
 
 @attrs.frozen
@@ -44,6 +48,7 @@ class _SaveShape:
     conditions: tuple[str, ...]
     present: str
     returned: tuple[str, ...]
+    silent: bool
 
 
 @attrs.frozen
@@ -59,10 +64,16 @@ class _SingleShape:
     returned: tuple[str, ...]
 
 
-def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
+def steps(dialect: Dialect, changes: Sequence[Change], *, silent: bool = False) -> list[Step]:
     """The statements of a batch, in the order of their first changes: a thread is locked before its messages.
 
     Every value is encoded here, so that a value that cannot be stored is refused before anything is sent.
+
+    Args:
+        dialect: of the database.
+        changes: the batch.
+        silent: whether statements may be silent, for drivers that pay for every row they hand over (SQLite's takes the interpreter's lock
+            anew for each, which the thread that encodes the next rows then waits for).
     """
     made: list[Step] = []
     inserts: dict[Any, list[Indexed]] = {}
@@ -76,7 +87,8 @@ def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
             made.append(_single(dialect, index, change))
     saves = []
     for (kind, only, raised, conditions, values, present, answer), members in inserts.items():
-        shape = _SaveShape(kind, only, tuple(name for name, _ in raised), conditions, present, _every(kind) if answer else ())
+        certain = silent and present == "update" and not conditions and not answer
+        shape = _SaveShape(kind, only, tuple(name for name, _ in raised), conditions, present, _every(kind) if answer else (), certain)
         for start in range(0, len(members), ROWS_PER_STATEMENT):
             saves.append(_insert(dialect, shape, members[start : start + ROWS_PER_STATEMENT], [at for _, at in raised], list(values)))
     return sorted(saves + made, key=lambda step: step.changes[0][0])
@@ -85,7 +97,7 @@ def steps(dialect: Dialect, changes: Sequence[Change]) -> list[Step]:
 def answers(dialect: Dialect, step: Step, rows: Sequence[Sequence[Any]]) -> tuple[dict[int, Any], list[Indexed]]:
     """The answer to each change that took effect, and the changes that did not, from the rows a step returned."""
     kind = step.changes[0][1].kind
-    if not step.returned and len(rows) == len(step.changes):  # each change has a key of its own, so each took effect
+    if step.silent or (not step.returned and len(rows) == len(step.changes)):  # each change has a key of its own, so each took effect
         return dict.fromkeys(index for index, _ in step.changes), []
     width = len(kind.key)
     by_key = {tuple(row[:width]): row for row in rows}
@@ -138,7 +150,7 @@ def _insert(dialect: Dialect, shape: _SaveShape, members: list[Indexed], raised:
         for name, instant in zip(shape.raised, raised, strict=True):
             parameters += _raised_values(dialect, shape.kind, name, instant)
         parameters += values
-    return Step(Statement(_insert_text(dialect, shape, len(members)), parameters), tuple(members), shape.returned)
+    return Step(Statement(_insert_text(dialect, shape, len(members)), parameters), tuple(members), shape.returned, shape.silent)
 
 
 def _raised_values(dialect: Dialect, kind: Kind[Any], name: str, instant: datetime) -> list[Any]:
@@ -154,7 +166,7 @@ def _insert_text(dialect: Dialect, shape: _SaveShape, rows: int) -> str:
     head = (
         f"INSERT INTO {dialect.table(kind)} AS r ({', '.join(_quoted(column.name) for column in columns)}) VALUES {', '.join([row] * rows)}"
     )
-    tail = f" RETURNING {_returning(dialect, kind, shape.returned)}"
+    tail = "" if shape.silent else f" RETURNING {_returning(dialect, kind, shape.returned)}"
     if shape.present == "refuse":
         return f"{head} ON CONFLICT ({keys}) DO NOTHING{tail}"
     taken = {field.name for field in kind.fields if field.name not in {*kind.key, *kind.keep}} if shape.only is None else set(shape.only)
