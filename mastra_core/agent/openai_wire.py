@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mastra_core.agent.model import ModelFile, ModelMessage, ModelReply, ModelRequest, OutputSpec, ToolCall, ToolSpec, Usage
-from mastra_core.agent.openai_providers import Provider
 from mastra_core.errors import ModelError
+from mastra_core.openai.providers import Provider
 from mastra_core.storage.records.kind import Json
 from mastra_core.storage.records.wire import decode_json, dump_json
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from mastra_core.agent import openai_model
 from mastra_core.agent.fallback import FallbackModel
 from mastra_core.agent.model import Model
-from mastra_core.agent.openai_providers import PROVIDERS
 from mastra_core.errors import PluginError
+from mastra_core.openai.providers import PROVIDERS
 from mastra_core.plugins.descriptions import ModelDescription
 from mastra_core.plugins.manager import names_of, plugin_for
 from mastra_core.plugins.providers import check_made, split_name, unanswered

@@ -1,4 +1,7 @@
-"""Embedders: what turns texts into vectors, by name or as an object. Knows plugins; must not know vector stores or agents."""
+"""Embedders: what turns texts into vectors, by name or as an object: of OpenAI-shaped providers from a table, all others from plugins.
+
+Knows the table and plugins; must not know vector stores or agents.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mastra_core.errors import ConfigurationError, ModelError
+from mastra_core.openai.providers import PROVIDERS
 from mastra_core.plugins.descriptions import EmbedderDescription
 from mastra_core.plugins.manager import names_of, plugin_for
 from mastra_core.plugins.providers import check_made, split_name, unanswered
@@ -42,14 +46,18 @@ def resolve_embedder(name: str) -> Embedder:
     """The embedder of this name, "provider/model"; nothing is loaded or connected before its first use.
 
     Raises:
-        ConfigurationError: *name* has no provider, or none is installed for it.
+        ConfigurationError: *name* has no provider, none is installed for it, its API key is not set, or its dimension is not known.
         PluginError: the plugin that answers is broken.
     """
     provider, model_id = split_name(name, example="local/all-minilm-l6-v2")
+    if provider in PROVIDERS:
+        from mastra_core.openai.embedder import open_embedder
+
+        return open_embedder(provider, model_id=model_id)
     plugin = plugin_for(provider)
     description = None if plugin is None else plugin.describing(EmbedderDescription, provider)
     if plugin is None or description is None:
-        raise unanswered(name, provider, what="embedder", known=set(names_of(EmbedderDescription)))
+        raise unanswered(name, provider, what="embedder", known={*PROVIDERS, *names_of(EmbedderDescription)})
     embedder = plugin.make(description, model_id)
     check_made(embedder, NEEDED, plugin=plugin, factory=description.factory, what="Embedder")
     resolved: Embedder = embedder

@@ -99,6 +99,8 @@ class MemoryOptions:
 
     def under(self, over: MemoryOptions) -> MemoryOptions:
         """These options with those that *over* gives laid over them, one by one."""
+        if not over.given:
+            return self
         both = {**self.given, **over.given}
         for name in FEATURES.keys() & both.keys():
             both[name] = laid_over(over.given.get(name), self.given.get(name))

@@ -12,9 +12,10 @@ import pytest
 
 from mastra_core.agent.model import ModelDelta, ModelMessage, ModelRequest, Usage
 from mastra_core.agent.openai_model import OpenAIModel, open_model
-from mastra_core.agent.openai_providers import PROVIDERS
 from mastra_core.agent.resolving import resolve_model
 from mastra_core.errors import ConfigurationError, ModelError
+from mastra_core.openai.connection import Connection
+from mastra_core.openai.providers import PROVIDERS
 from mastra_core.sync import run_blocking
 
 KEY = "sk-live-0123456789abcdef"
@@ -68,7 +69,7 @@ async def test_the_prompt_is_sent_as_given_and_nothing_unasked(model, chat_serve
 async def test_limits_are_sent_under_the_providers_name(provider, limit, chat_server) -> None:
     """`max_output_tokens` means the same whichever provider answers."""
     chat_server.answers(reply("x"))
-    model = OpenAIModel(provider, model_id="m", api_key=KEY, base_url=chat_server.url)
+    model = OpenAIModel(Connection(provider, model_id="m", api_key=KEY, base_url=chat_server.url))
     await model.complete(ModelRequest(messages=ASKED.messages, max_output_tokens=7, temperature=0.0))
     await model.close()
     assert (chat_server.requests[0][limit], chat_server.requests[0]["temperature"]) == (7, 0.0)
@@ -88,7 +89,7 @@ async def test_a_stream_gives_the_pieces_and_ends_with_reason_and_usage(model, c
 async def test_a_provider_that_refuses_the_question_is_not_asked_for_usage(chat_server) -> None:
     """Mistral tells its usage unasked."""
     chat_server.streams(chunk("x"), chunk(finish="stop"), "[DONE]")
-    model = OpenAIModel("mistral", model_id="m", api_key=KEY, base_url=chat_server.url)
+    model = OpenAIModel(Connection("mistral", model_id="m", api_key=KEY, base_url=chat_server.url))
     assert (await pieces(model))[-1] == ModelDelta(finish_reason="stop", usage=None)
     await model.close()
     assert "stream_options" not in chat_server.requests[0]
@@ -198,7 +199,7 @@ async def test_text_that_utf8_cannot_hold_is_sent_with_replacements(model, chat_
 def test_one_model_serves_several_event_loops(chat_server) -> None:
     """`.sync` and `asyncio.run` may share an agent: connections stay with the loop that opened them."""
     chat_server.answers(reply("x"))
-    model = OpenAIModel("openai", model_id="m", api_key=KEY, base_url=chat_server.url)
+    model = OpenAIModel(Connection("openai", model_id="m", api_key=KEY, base_url=chat_server.url))
 
     async def ask_and_close() -> str:
         text = (await model.complete(ASKED)).text

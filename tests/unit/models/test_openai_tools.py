@@ -11,6 +11,7 @@ import pytest
 from mastra_core.agent.model import ModelDelta, ModelFile, ModelMessage, ModelRequest, OutputSpec, ToolCall, ToolSpec
 from mastra_core.agent.openai_model import OpenAIModel, open_model
 from mastra_core.errors import ConfigurationError, ContextLengthError, ModelError
+from mastra_core.openai.connection import Connection
 
 ASKED = (ModelMessage(role="system", text="Be brief."), ModelMessage(role="user", text="Hi"))
 WEATHER = ToolSpec(name="get_weather", description="Says it.", parameters={"type": "object", "properties": {"city": {"type": "string"}}})
@@ -18,7 +19,7 @@ PARIS = ToolCall(id="call_1", name="get_weather", arguments={"city": "Paris"})
 
 
 def model(server: Any, provider: str = "openai", **options: Any) -> OpenAIModel:
-    return OpenAIModel(provider, model_id="m", api_key="sk-0123", base_url=server.url, **options)
+    return OpenAIModel(Connection(provider, model_id="m", api_key="sk-0123", base_url=server.url, **options))
 
 
 def request(**fields: Any) -> ModelRequest:
@@ -250,11 +251,11 @@ def test_time_limit_and_retries_come_from_the_environment(monkeypatch) -> None:
     """60 seconds and two retries unless set; what is no number is refused."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123")
     plain = open_model("openai", model_id="m")
-    assert (plain.timeout_seconds, plain.max_retries) == (60, 2)
+    assert (plain.connection.timeout_seconds, plain.connection.max_retries) == (60, 2)
     monkeypatch.setenv("OPENAI_TIMEOUT_SECONDS", "2.5")
     monkeypatch.setenv("OPENAI_MAX_RETRIES", "0")
     told = open_model("openai", model_id="m")
-    assert (told.timeout_seconds, told.max_retries) == (2.5, 0)
+    assert (told.connection.timeout_seconds, told.connection.max_retries) == (2.5, 0)
     for variable, value in [
         ("OPENAI_TIMEOUT_SECONDS", "soon"),
         ("OPENAI_TIMEOUT_SECONDS", "0"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mastra_core.agent.openai_providers import PROVIDERS
 from mastra_core.agent.resolving import resolve_model
 from mastra_core.errors import ConfigurationError, PluginError
 from mastra_core.memory.embedder import resolve_embedder
+from mastra_core.openai.providers import PROVIDERS
 
 TALKER = """
     from mastra_core.plugins import EmbedderDescription, ModelDescription, hookimpl
@@ -46,7 +46,7 @@ def test_the_tables_models_are_resolved_without_connecting(monkeypatch) -> None:
         monkeypatch.setenv(entry.key, "k")
         monkeypatch.delenv(f"{provider.upper()}_BASE_URL", raising=False)
         model = resolve_model(f"{provider}/org/model")
-        assert (model.provider, model.model_id, model.base_url) == (provider, "org/model", entry.base_url)
+        assert (model.provider, model.model_id, model.connection.base_url) == (provider, "org/model", entry.base_url)
 
 
 @pytest.mark.parametrize("name", ["gpt-5.1", "openai/", "/gpt", "", None])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mastra_core.agent.openai_providers import Provider
 from mastra_core.errors import ContextLengthError, ModelError
+from mastra_core.openai.providers import Provider
 
 if TYPE_CHECKING:
     from openai import OpenAIError
