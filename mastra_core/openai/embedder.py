@@ -45,10 +45,7 @@ class OpenAIEmbedder:
         """
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
-            # Stored messages may hold lone surrogates, which UTF-8 cannot; an empty text is refused.
-            part = [
-                text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") or " " for text in texts[start : start + BATCH]
-            ]
+            part = [_sendable(text) for text in texts[start : start + BATCH]]
             with self._connection.translated():
                 answer = await self._connection.client().embeddings.create(model=self.model_id, input=part, encoding_format="float")
                 found = [one.embedding for one in sorted(answer.data or (), key=lambda one: one.index)]

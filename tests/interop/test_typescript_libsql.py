@@ -29,7 +29,10 @@ async def write(url: str) -> tuple[Thread, list[Message]]:
 
 
 async def test_typescript_reads_what_we_wrote_changes_it_and_we_read_that(tmp_path: Path) -> None:
-    """One database, two languages: threads, messages, resources and filters, in both directions."""
+    """Issue: "The real `@mastra/libsql` (…) read a file that we wrote, …, change it, and we read that: nothing lost or altered" (memory).
+
+    Threads, messages, resources and filters, in both directions.
+    """
     url = f"file:{tmp_path}/shared.db"
     stored, saved = await write(url)
     read = answer_of("change.mjs", url)

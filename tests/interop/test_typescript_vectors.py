@@ -58,7 +58,10 @@ def whole(path: Path) -> bool:
 
 
 async def test_two_languages_take_turns_on_one_index(tmp_path: Path) -> None:
-    """Each finds what the other wrote, with the same ids, scores, metadata and vectors, whether TypeScript has made its index or not."""
+    """Issue: "The real `@mastra/libsql` (…) read a file that we wrote, in (…) vectors, change it, and we read that: nothing lost or altered".
+
+    Each finds what the other wrote, with the same ids, scores, metadata and vectors, whether TypeScript has made its index or not.
+    """
     path = tmp_path / "shared.db"
     url, expected = f"file:{path}", set(ROWS)
     async with LibSQLVector(url=url) as vectors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -42,6 +43,16 @@ async def test_a_thread_without_a_title_gets_one_and_nothing_else_of_it_changes(
     assert (before.title, after.title) == ("", "A greeting")
     assert (after.created_at, after.updated_at, after.metadata) == (before.created_at, before.updated_at, before.metadata)
     assert model.said() == ["User: Hi\nAssistant: Hello."]
+
+
+async def test_a_title_leaves_the_dates_of_an_old_thread_alone() -> None:
+    """A list of threads by their last change is not turned upside down by titles."""
+    store, old = InMemoryStore(), datetime(2024, 2, 29, tzinfo=UTC)
+    await store.memory.save_thread(Thread(id="t1", resource_id="u1", created_at=old, updated_at=old))
+    assert await store.memory.give_title("t1", title="A greeting")
+    thread = await thread_of(store)
+    assert (thread.title, thread.created_at, thread.updated_at) == ("A greeting", old, old)
+    assert not await store.memory.give_title("nobody's", title="A greeting")
 
 
 async def test_it_costs_one_write_once_and_nothing_when_off() -> None:

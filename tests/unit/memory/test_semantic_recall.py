@@ -60,9 +60,9 @@ async def test_a_message_that_is_read_anyway_is_not_shown_twice() -> None:
 
 async def test_resource_scope_finds_other_threads_and_says_so() -> None:
     """What was said in another thread of the user is told as such; another user's is never found."""
-    world = World(top_k=3)
-    await world.say("My cat is Tom", thread="old")
+    world = World(top_k=1)
     await world.say("My cat is Kitty", thread="hers", resource="u2")
+    await world.say("My cat is Tom", thread="old")
     await world.agent.generate("Which cat?", **HERE)
     assert "user: My cat is Tom" in world.model.system()
     assert "Kitty" not in world.model.system()
@@ -85,6 +85,9 @@ async def test_threshold_filter_range_and_index_name_are_obeyed() -> None:
     world = World(top_k=5, threshold=0.9, message_range={"before": 0, "after": 1}, index_name="mine", filter={"role": "user"})
     await world.say("My cat is Tom", "I play piano")
     assert await world.vector.list_indexes() == ["mine"]
+    answers = {"semantic_recall": {"filter": {"role": "assistant"}, "threshold": 0.0}}
+    result = await world.agent.generate("Which cat?", **HERE, options=answers | {"read_only": True})
+    assert {recalled.message.role for recalled in result.similar} == {"assistant"}
     result = await world.agent.generate("Which cat?", **HERE)
     assert [recalled.message.content["content"] for recalled in result.similar] == ["My cat is Tom"]
     assert world.model.said() == ["My cat is Tom", "Fine.", "Which cat?"]
