@@ -38,17 +38,11 @@ class MemoryDict(TypedDict, total=False):
     options: MemoryOptions | MemoryOptionsDict
 
 
-class CallOptions(TypedDict, total=False):
-    """What a call may say besides its input.
-
-    `thread`, `resource` and `options` mean the same as `memory={"thread": …, "resource": …, "options": …}`, and `options` the same as
-    `memory_options`; saying one thing in two ways is refused.
+class ChatOptions(TypedDict, total=False):
+    """What a call in a given thread may say besides its input.
 
     Attributes:
-        thread: the id of the thread, or `{"id", "title", "metadata"}`; title and metadata count only when this run creates it.
-        resource: who the thread belongs to. With `thread`, or neither: then nothing is remembered.
         options: of the memory, for this call, laid over the Memory's own field by field.
-        memory: the same in one dictionary.
         memory_options: the same as `options`.
         save: "end" (default): one write after the answer, nothing if the model fails. "input_first": the user's message is written
             before the model is called, so it outlives a failure or a crash, for one write more. "step": likewise, and the answer after
@@ -62,34 +56,33 @@ class CallOptions(TypedDict, total=False):
         max_output_tokens: of each step; None leaves it to the model.
     """
 
+    options: MemoryOptions | MemoryOptionsDict | None
+    memory_options: MemoryOptions | MemoryOptionsDict | None
+    save: Saving
+    instructions: Instructions | None
+    tools: Sequence[Tool | Callable[..., Any]] | None
+    tool_choice: str
+    max_steps: int | None
+    output: Any
+    temperature: float | None
+    max_output_tokens: int | None
+
+
+class CallOptions(ChatOptions, total=False):
+    """What a call may say besides its input: where it is remembered, and what ChatOptions has.
+
+    `thread`, `resource` and `options` mean the same as `memory={"thread": …, "resource": …, "options": …}`, and `options` the same as
+    `memory_options`; saying one thing in two ways is refused.
+
+    Attributes:
+        thread: the id of the thread, or `{"id", "title", "metadata"}`; title and metadata count only when this run creates it.
+        resource: who the thread belongs to. With `thread`, or neither: then nothing is remembered.
+        memory: the same in one dictionary.
+    """
+
     thread: str | ThreadDict | None
     resource: str | None
-    options: MemoryOptions | MemoryOptionsDict | None
     memory: MemoryDict | None
-    memory_options: MemoryOptions | MemoryOptionsDict | None
-    save: Saving
-    instructions: Instructions | None
-    tools: Sequence[Tool | Callable[..., Any]] | None
-    tool_choice: str
-    max_steps: int | None
-    output: Any
-    temperature: float | None
-    max_output_tokens: int | None
-
-
-class ChatOptions(TypedDict, total=False):
-    """What a call in a given thread may say besides its input: those of CallOptions that are not given."""
-
-    options: MemoryOptions | MemoryOptionsDict | None
-    memory_options: MemoryOptions | MemoryOptionsDict | None
-    save: Saving
-    instructions: Instructions | None
-    tools: Sequence[Tool | Callable[..., Any]] | None
-    tool_choice: str
-    max_steps: int | None
-    output: Any
-    temperature: float | None
-    max_output_tokens: int | None
 
 
 @attrs.frozen(kw_only=True)
