@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mastra_core import clock
-from mastra_core.storage.libsql import engine as engine_module
-from mastra_core.storage.libsql.driver import Connection, Place, connect
+from mastra_core.storage.libsql.driver import Place, connect
 from mastra_core.storage.libsql.engine import LibSQLEngine
 from mastra_core.storage.libsql.store import LibSQLStore
-from mastra_core.storage.libsql.workers import Workers
 from mastra_core.storage.records.changes import Save
 from mastra_core.storage.records.kinds import RESOURCES, Message, Resource, Thread
 from tests.scale import load_messages, load_threads
+from tests.tracing import Trace
 
 START = clock.from_text("2024-01-01T00:00:00.000Z")
 THREAD = Thread(id="t", resource_id="u", created_at=START, updated_at=START)
 
 
-class Trace:
-    """Every statement SQLite ran, and every hop into one of its threads."""
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-        self.hops = 0
-
-    def connect(self, place: Place) -> Connection:
-        """A connection that reports here."""
-        connection = connect(place)
-        connection.set_trace_callback(self.statements.append)
-        return connection
-
-    def clear(self) -> None:
-        """Count from here."""
-        self.statements.clear()
-        self.hops = 0
-
-
 @pytest.fixture
 def trace(monkeypatch: pytest.MonkeyPatch) -> Trace:
     """A trace of every connection that is opened from here on."""
-    trace = Trace()
-    run = Workers.run
-
-    async def counted(self: Workers, work: Callable[[Connection], Any]) -> Any:
-        trace.hops += 1
-        return await run(self, work)
-
-    monkeypatch.setattr(engine_module, "connect", trace.connect)
-    monkeypatch.setattr(Workers, "run", counted)
-    return trace
+    return Trace.installed(monkeypatch)
 
 
 @pytest.fixture
@@ -70,12 +40,10 @@ async def cost_of_a_turn(store: LibSQLStore, trace: Trace) -> tuple[tuple[int, l
     trace.clear()
     turn = await store.memory.read_turn("t", resource_id="u", last=10, with_resource=True)
     assert len(turn.messages) == 10
-    opened = ("PRAGMA",)
-    read = (trace.hops, [sql for sql in trace.statements if not sql.startswith(opened)])
-    trace.clear()
+    read = trace.taken()
     messages = [Message(id=f"new-{role}", thread_id="t", role=role) for role in ("user", "assistant")]
     await store.memory.save_turn(thread=THREAD, messages=messages, existed=True)
-    return read, (trace.hops, list(trace.statements))
+    return read, trace.taken()
 
 
 async def check_budget(store: LibSQLStore, trace: Trace) -> None:
