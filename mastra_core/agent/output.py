@@ -39,7 +39,7 @@ class Output:
         schema = schema_of(wanted, at=at)
         self._under_value = schema.get("type") != "object"
         self._type: Any = msgspec.defstruct("Answer", [("value", wanted)]) if self._under_value else wanted
-        self.spec = OutputSpec(name=name, schema=schema_of(self._type, at=at))
+        self.spec = OutputSpec(name=name, schema=schema_of(self._type, at=at) if self._under_value else schema)
 
     def read(self, text: str) -> Any:
         """*text* as a value of the type.

@@ -89,7 +89,8 @@ class Past:
             last=max(self.options.last_messages, at_least),
             with_resource=feature is not None and feature.scope != "thread",
         )
-        self.turn, matches = await asyncio.gather(turn, self._search(question))
+        # Tasks for two are made only where there are two.
+        self.turn, matches = (await turn, []) if self._recall is None else await asyncio.gather(turn, self._search(question))
         self.thread_existed = self.turn.thread is not None
         if matches:
             await self._look_around(matches)

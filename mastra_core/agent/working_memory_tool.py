@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -27,7 +28,15 @@ def working_memory_schema(feature: WorkingMemory) -> dict[str, Json] | None:
         return None
     if isinstance(feature.schema, Mapping):
         return dict(feature.schema)
+    if isinstance(feature.schema, type):
+        return dict(_schema_of_class(feature.schema))
     return schema_of(feature.schema, at="working_memory.schema")
+
+
+@functools.lru_cache(maxsize=64)
+def _schema_of_class(given: type[Any]) -> Mapping[str, Json]:
+    """Its schema, made once: every run needs it, and to make it takes longer than all else that a run does with its working memory."""
+    return schema_of(given, at="working_memory.schema")
 
 
 def working_memory_tool(feature: WorkingMemory, *, schema: Mapping[str, Json] | None, write: Callable[[Change], Awaitable[Any]]) -> Tool:
