@@ -18,9 +18,7 @@ from mastra_core.storage.opening import open_store
 from mastra_core.storage.records.kinds import Message, Thread
 
 # Plain tracebacks: a pretty one may show local variables, and among them a URL with its password.
-app = typer.Typer(
-    name="mastra", help="Look at what agents remember.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(name="mastra", help="Look at what agents remember.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="Of the store, such as file:./mastra.db or postgresql://user:password@host/db.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]

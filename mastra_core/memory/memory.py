@@ -100,7 +100,7 @@ class Memory(Sources):
                 `semantic_recall` says.
 
         Raises:
-            ThreadNotFoundError: *resource_id* is given and there is no such thread.
+            ThreadNotFoundError: *resource_id* is given and there is no such thread, unless all threads of the resource are searched.
             OwnershipError: the thread belongs to another resource.
             InvalidInputError: a page, an order or a filter that cannot be.
             ConfigurationError: *vector_search_string* is given without a vector store and an embedder, or, in the scope "resource",
@@ -108,7 +108,10 @@ class Memory(Sources):
         """
         domain = self.require_domain()
         if resource_id is not None:
-            _check_owner(await domain.get_thread_by_id(thread_id), thread_id=thread_id, resource_id=resource_id)
+            thread = await domain.get_thread_by_id(thread_id)
+            # What is searched for is in all threads of the resource then, whether this one has begun or not.
+            if thread is not None or vector_search_string is None or self._recall_scope() == "thread":
+                _check_owner(thread, thread_id=thread_id, resource_id=resource_id)
         found = await domain.list_messages(
             thread_id,
             per_page=self.options.last_messages if per_page == "last_messages" else per_page,
@@ -250,11 +253,15 @@ class Memory(Sources):
                 on_progress(seen, embedded)
         return embedded
 
+    def _recall_scope(self) -> str:
+        feature = self.options.semantic_recall
+        return "resource" if feature is None else feature.scope or "resource"
+
     async def _like(self, text: str | None, *, thread_id: str, resource_id: str | None) -> list[Include]:
         if text is None:
             return []
         recall, feature = self.require_recall(), self.options.semantic_recall or SemanticRecall()
-        if feature.scope != "thread" and resource_id is None:
+        if self._recall_scope() != "thread" and resource_id is None:
             msg = (
                 "Memory error: Resource-scoped semantic recall is enabled but no resourceId was provided. "
                 "Either provide a resource_id or explicitly set semantic_recall.scope to 'thread'."

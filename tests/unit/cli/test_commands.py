@@ -199,3 +199,11 @@ def test_without_the_extra_the_command_says_how_to_install_it(missing) -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     expected = f'mastra: the command line needs {missing}, which is not installed; install it: pip install "mastra-core[cli]"\n'
     assert (ran.returncode, ran.stderr) == (1, expected)
+
+
+def test_a_shell_completes_commands() -> None:
+    """Issue 4: "completion"; `mastra --install-completion` puts it into the user's shell."""
+    command = [str(Path(sys.executable).parent / "mastra")]
+    asked = {"_MASTRA_COMPLETE": "complete_bash", "COMP_WORDS": "mastra th", "COMP_CWORD": "1"}
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **asked})
+    assert ran.stdout.split() == ["threads"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mastra_core import Agent, ConfigurationError, Mastra, Memory, MemoryOptions, SemanticRecall
+from mastra_core import Agent, ConfigurationError, Mastra, Memory, MemoryOptions, SemanticRecall, ThreadNotFoundError
 from mastra_core.storage.memory_store import InMemoryStore
 from mastra_core.storage.records.kinds import Message
 from tests.unit.agent.models import CountingStore
@@ -188,6 +188,10 @@ async def test_recall_without_a_run_searches_too() -> None:
     await world.say("My cat is Tom", "I play piano", "I bake bread")
     page = await world.memory.recall(thread_id="t1", resource_id="u1", vector_search_string="cat", per_page=0)
     assert [message.content["content"] for message in page] == ["My cat is Tom"]
+    elsewhere = await world.memory.recall(thread_id="not begun", resource_id="u1", vector_search_string="cat", per_page=0)
+    assert [message.content["content"] for message in elsewhere] == ["My cat is Tom"]
+    with pytest.raises(ThreadNotFoundError):
+        await world.memory.recall(thread_id="not begun", resource_id="u1")
     with pytest.raises(ConfigurationError, match="no resourceId was provided"):
         await world.memory.recall(thread_id="t1", vector_search_string="cat")
 
