@@ -27,7 +27,7 @@ $(READY): constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	@echo "setup: installing uv, which installs the rest"
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@echo "setup: installing mastra-core, the plugins, the tools and the test servers as pinned in constraints.txt"
-	@$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[cli,libsql,openai,testing]' $(foreach dir,$(wildcard plugins/*),--editable $(dir)) --group dev
+	@$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[cli,libsql,openai,otel,testing]' $(foreach dir,$(wildcard plugins/*),--editable $(dir)) --group dev
 	@echo "setup: fetching the local chat model, unless it is there (93 MB)"
 	@$(VENV)/bin/mastra-local install
 	@touch $(READY)

@@ -33,6 +33,7 @@ if _typing.TYPE_CHECKING:
     from mastra_core.memory.features import GenerateTitle, SemanticRecall, WorkingMemory
     from mastra_core.memory.memory import Memory
     from mastra_core.memory.options import MemoryOptions
+    from mastra_core.telemetry.options import Observability
 
 __all__ = [
     "Agent",
@@ -49,6 +50,7 @@ __all__ = [
     "Memory",
     "MemoryOptions",
     "ModelError",
+    "Observability",
     "OwnershipError",
     "PluginError",
     "RunContext",
@@ -71,6 +73,7 @@ _MODULES = {
     "Mastra": "mastra_core.mastra",
     "Memory": "mastra_core.memory.memory",
     "MemoryOptions": "mastra_core.memory.options",
+    "Observability": "mastra_core.telemetry.options",
     "RunContext": "mastra_core.agent.tools",
     "SemanticRecall": "mastra_core.memory.features",
     "Tool": "mastra_core.agent.tools",

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mastra_core.agent.agent import Agent
 from mastra_core.erasure import Erased, erase
@@ -23,6 +23,11 @@ from mastra_core.names import did_you_mean
 from mastra_core.storage.store import Store
 from mastra_core.storage.vectors.port import VectorStore
 from mastra_core.sync import blocking, facade
+from mastra_core.telemetry.options import Observability
+from mastra_core.telemetry.tracing import OFF
+
+if TYPE_CHECKING:
+    from mastra_core.telemetry.observer import Observer
 
 DEFAULT_FILE = "mastra.db"
 """Where everything is kept if no storage is given: in the directory in which the program was started."""
@@ -38,6 +43,11 @@ class Mastra:
         vector: a vector store, or the URL of one, for agents whose memory has none of its own.
         embedder: "provider/model" or an Embedder, likewise.
         agents: by the key that `get_agent` takes.
+        observability: True, or Observability(…): runs of the agents are traced with OpenTelemetry, and the spans kept in the storage,
+            where `result.trace_id` finds them. Needs mastra-core[otel]. False traces nothing, and costs nothing.
+
+    Attributes:
+        observer: what traces; it says how many spans are `stored` and `dropped`, and can `flush()`. None if nothing is traced.
 
     Raises:
         ConfigurationError: an argument cannot be that, two agents have one id, or a memory is used with another Mastra's storage already.
@@ -50,16 +60,21 @@ class Mastra:
         vector: VectorStore | str | None = None,
         embedder: Embedder | str | None = None,
         agents: Mapping[str, Agent] | None = None,
+        observability: Observability | bool = False,
     ) -> None:
         self._agents = _checked(agents)
         self._closed = False
         self.storage = _default_store() if storage is None else as_store(storage, at="Mastra")
         self.vector = None if vector is None else as_vector(vector, at="Mastra")
         self.embedder = None if embedder is None else as_embedder(embedder, at="Mastra")
+        self.observer = _observer(observability, self.storage)
         for memory in self._memories():
             memory.check_free(self.storage)
         for memory in self._memories():
             memory.attach(self.storage, vector=self.vector, embedder=self.embedder)
+        if self.observer is not None:
+            for agent in self._agents.values():
+                agent.tracing = self.observer
 
     @cached_property
     def sync(self) -> MastraSync:
@@ -119,7 +134,7 @@ class Mastra:
         return await erase(stores, vectors, resource_id=resource_id, thread_id=thread_id)
 
     async def close(self) -> None:
-        """Drain, then close the models and stores that this Mastra and its agents hold, each once; idempotent.
+        """Drain, store every span, then close the models and stores that this Mastra and its agents hold, each once; idempotent.
 
         Raises:
             StorageError: a store could not be closed; the others are.
@@ -128,6 +143,10 @@ class Mastra:
             return
         self._closed = True
         await self.drain()
+        if self.observer is not None:
+            await self.observer.close()
+            for agent in self._agents.values():
+                agent.tracing = OFF if agent.tracing is self.observer else agent.tracing
         # A Model object may serve several agents; a name, or a list, is resolved by each agent for itself.
         owners = {id(agent if isinstance(agent.model, str | Sequence) else agent.model): agent for agent in self._agents.values()}
         closing: list[Coroutine[Any, Any, None]] = [agent.close() for agent in owners.values()]
@@ -191,6 +210,22 @@ def _checked(agents: object) -> dict[str, Agent]:
             msg = f"Mastra: two agents have the id {agent.id!r}; give each its own"
             raise ConfigurationError(msg)
     return dict(agents)
+
+
+def _observer(wanted: object, storage: Store) -> Observer | None:
+    if wanted is False:
+        return None
+    if not isinstance(wanted, Observability) and wanted is not True:
+        msg = f"Mastra: observability must be True, False or Observability(…), found {wanted!r}"
+        raise ConfigurationError(msg)
+    try:
+        from mastra_core.telemetry.observer import Observer
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "opentelemetry":
+            raise
+        msg = 'Mastra: observability needs opentelemetry-sdk, which is not installed; install it: pip install "mastra-core[otel]"'
+        raise ConfigurationError(msg) from error
+    return Observer(storage, options=Observability() if wanted is True else wanted)
 
 
 def _default_store() -> Store:

@@ -92,6 +92,11 @@ def run_blocking(coroutine: Coroutine[Any, Any, R]) -> R:
         raise
 
 
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The loop on which blocking calls run, started by the first who asks."""
+    return _running_loop()
+
+
 def _drain(source: AsyncGenerator[R, None], ahead: int) -> Iterator[R]:
     async def some() -> list[R]:
         found: list[R] = []

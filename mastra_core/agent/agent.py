@@ -21,9 +21,11 @@ from mastra_core.agent.run import Result, Run
 from mastra_core.agent.stream import AgentStream
 from mastra_core.agent.task import MAX_STEPS, Instructions, Task, check_instructions
 from mastra_core.agent.tools import Tool, read_tools
+from mastra_core.agent.tracing import RunTrace
 from mastra_core.errors import ConfigurationError
 from mastra_core.memory.memory import Memory
 from mastra_core.storage.records.kinds import Message
+from mastra_core.telemetry.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from mastra_core.agent.chat import Chat
@@ -72,6 +74,8 @@ class Agent:
         self.memory = memory
         self.tools = read_tools(tools, at=f"Agent {id!r}: tools")
         self.max_steps = max_steps
+        # Set by the Mastra that observes it.
+        self.tracing: Tracing = OFF
         self._resolved: Model | None = None if isinstance(model, str | Sequence) else model
         # Models that titles name.
         self._named: dict[str, Model] = {}
@@ -196,6 +200,7 @@ class Agent:
             approvals=approvals,
             title_model=self._title_model(call),
             background=self._spawn,
+            trace=None if self.tracing is OFF else RunTrace(self.tracing, task=task, where=call.where, name=self.name),
         )
 
     def _title_model(self, call: Call) -> Model | None:
@@ -257,9 +262,10 @@ async def _whole(run: Run) -> Result:
         run.answer.say(reply.text)
         return reply
 
-    await run.read()
-    await run.produce(ask, emit=lambda _: None)
-    return await run.finish()
+    with run.traced():
+        await run.read()
+        await run.produce(ask, emit=lambda _: None)
+        return await run.finish()
 
 
 async def close_model(model: Model) -> None:

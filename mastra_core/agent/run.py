@@ -22,10 +22,12 @@ from mastra_core.agent.prompting import cut_history, prompt
 from mastra_core.agent.task import Task, can_call_tools, instructed
 from mastra_core.agent.titles import make_title
 from mastra_core.agent.tools import RunContext, Tool, ToolResult, call_all
+from mastra_core.agent.tracing import RunTrace, answered, used
 from mastra_core.errors import ConfigurationError, InvalidInputError, ModelError, StorageError
 from mastra_core.memory.memory import Memory
 from mastra_core.memory.recall import Recalled
 from mastra_core.storage.records.kinds import Message
+from mastra_core.telemetry.tracing import OFF, UNTRACED, Step
 
 log = logging.getLogger("mastra_core.agent")
 
@@ -57,7 +59,7 @@ class Result:
         tool_calls: every call that was made, with its result, in the order in which they ended.
         waiting: the calls that wait for a person; go on with `agent.resume(approvals={call.id: True})`.
         output: the answer as a value of the type asked for with `output=`; else None.
-        trace_id: None, as runs are not traced yet.
+        trace_id: by which `storage.observability.get_trace` finds the run's trace, once it is stored; None if the run is not traced.
     """
 
     text: str
@@ -86,6 +88,7 @@ class Run:
         approvals: of a run that goes on: by call, True, False or why not.
         title_model: which names the thread; None is the task's.
         background: starts what is done after the answer; without it no title is made.
+        trace: makes the steps of the run's trace; None traces nothing.
 
     Raises:
         ConfigurationError: there is no storage, or a tool requires approval and nothing of the run is saved that could wait for it.
@@ -102,7 +105,10 @@ class Run:
         approvals: Mapping[str, bool | str] | None = None,
         title_model: Model | None = None,
         background: Callable[[Coroutine[Any, Any, None]], object] | None = None,
+        trace: RunTrace | None = None,
     ) -> None:
+        self._trace = trace or RunTrace(OFF, task=task, where=call.where, name="")
+        self._step = UNTRACED
         self._title_model = title_model
         self._background = background
         self.task = task
@@ -124,6 +130,11 @@ class Run:
             self._new = tuple(with_id(message) for message in new)
         self._check_can_wait()
 
+    def traced(self) -> Step:
+        """The step of the whole run, to be entered around `read` to `finish`."""
+        self._step = self._trace.run(self._new)
+        return self._step
+
     async def read(self) -> None:
         """Read what is remembered; with save="input_first" or "step" the input is written too.
 
@@ -133,12 +144,14 @@ class Run:
         history: tuple[Message, ...] = ()
         if self._past is not None:
             question = next((text for message in reversed(self._new) if message.role == "user" and (text := text_of(message))), "")
-            await self._past.read(question=question, at_least=0 if self._approvals is None else 1)
+            with self._trace.recall(self._new, options=self._past.options) as step:
+                await self._past.read(question=question, at_least=0 if self._approvals is None else 1)
+                step.gave(messageCount=len(self._past.turn.messages))
             history = cut_history(self._past.history(), max_tokens=self._past.options.max_tokens)
             if self._past.thread_existed and self._approvals is None:
                 self._new = since_last_answer(self._new)
             if self._save != "end" and self._new:
-                self._new = await self._past.save(self._new)
+                self._new = await self._write(self._new)
         if self._approvals is not None:
             history = self._take_up(history)
         system = list(await instructed(self.task.instructions, self._context()))
@@ -157,25 +170,39 @@ class Run:
         """
         if self._approvals is not None:
             await self._decide(self._approvals, emit=emit)
+        with self._trace.generation(self.answer.model, messages=self._prompt, tools=self._tools) as generation:
+            done = await self._ask_on(ask, emit=emit)
+            answer = self.answer
+            generation.gave({"text": answer.text}, usage=used(answer.usage), finishReason=answer.finish_reason)
+        if done:
+            return
+        if self.task.output is not None and not self.answer.waiting:
+            msg = f"{self.answer.model}: max_steps={self.task.max_steps} was reached before there was an answer; raise max_steps"
+            raise ModelError(msg)
+
+    async def _ask_on(self, ask: Ask, *, emit: Callable[[Event], None]) -> bool:
+        """Ask, and call tools, until the model wants none; False if a person must decide, or `max_steps` is reached."""
         for step in range(self.task.max_steps):
             if self.answer.waiting:
                 break
             self.answer.begin_step()
-            reply = await ask(self._request(first=step == 0))
-            self.answer.usage += reply.usage
-            self.answer.finish_reason = reply.finish_reason
-            emit(StepFinished(step, reply.finish_reason, reply.usage))
+            request = self._request(first=step == 0)
+            with self._trace.asking(step, request=request) as asking:
+                reply = await ask(request)
+                self.answer.usage += reply.usage
+                self.answer.finish_reason = reply.finish_reason
+                answered(asking, reply, text=self.answer.last_text, goes_on=bool(reply.tool_calls))
+                emit(StepFinished(step, reply.finish_reason, reply.usage))
+                if reply.tool_calls:
+                    # Some providers say "stop" then.
+                    self.answer.finish_reason = "tool_calls"
+                    await self._call(reply.tool_calls, emit=emit)
             if reply.tool_calls:
-                # Some providers say "stop" then.
-                self.answer.finish_reason = "tool_calls"
-                await self._call(reply.tool_calls, emit=emit)
                 if self._save == "step":
                     await self._save_answer()
             elif self._read_output(last=step + 1 == self.task.max_steps, emit=emit):
-                return
-        if self.task.output is not None and not self.answer.waiting:
-            msg = f"{self.answer.model}: max_steps={self.task.max_steps} was reached before there was an answer; raise max_steps"
-            raise ModelError(msg)
+                return True
+        return False
 
     async def finish(self, *, interrupted: bool = False) -> Result:
         """Write the run, and give its result; an answer with nothing in it is not kept as a message.
@@ -203,7 +230,9 @@ class Run:
             tool_calls=tuple(answer.results),
             waiting=tuple(answer.waiting),
             output=self._output,
+            trace_id=self._step.trace_id,
         )
+        self._step.gave({"text": result.text, "files": []}, finishReason=result.finish_reason)
         if self._background is not None and not interrupted and past is not None and past.untitled(len(result.messages)):
             self._background(self._give_title(result))
         return result
@@ -215,7 +244,10 @@ class Run:
         assert past.options.generate_title is not None
         model = self._title_model or self.task.model
         try:
-            title = await make_title(model, (*past.turn.messages, *result.messages), feature=past.options.generate_title)
+            messages = (*past.turn.messages, *result.messages)
+            with self._trace.title(f"{model.provider}/{model.model_id}", messages=messages) as step:
+                title = await make_title(model, messages, feature=past.options.generate_title)
+                step.gave({"text": title})
             if title:
                 await past.give_title(title)
         except (ModelError, StorageError) as error:
@@ -227,12 +259,17 @@ class Run:
         if self._past is None:
             return (*self._new, *message)
         unsaved = self._new if self._save == "end" else ()
-        saved = await self._past.save((*unsaved, *message)) if unsaved or message else ()
+        saved = await self._write((*unsaved, *message)) if unsaved or message else ()
         if message:
             self._answer_message = saved[-1]
         if unsaved:
             self._new = saved[: len(unsaved)]
         return (*self._new, *saved[len(unsaved) :])
+
+    async def _write(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        assert self._past is not None
+        with self._trace.save(messages):
+            return await self._past.save(messages)
 
     def _message(self, *, interrupted: bool) -> tuple[Message, ...]:
         content = self.answer.content(interrupted=interrupted)
@@ -275,7 +312,10 @@ class Run:
             self.answer.settle(result)
             emit(ToolReturned(result))
 
-        await call_all(calls, tools=self._tools, context=self._context(), returned=returned)
+        def traced(call: ToolCall) -> Step:
+            return self._trace.tool(call, tool=self._tools.get(call.name))
+
+        await call_all(calls, tools=self._tools, context=self._context(), returned=returned, traced=traced)
 
     def _take_up(self, history: tuple[Message, ...]) -> tuple[Message, ...]:
         """Go on with the newest message of *history*, which has calls that wait; the history before it."""

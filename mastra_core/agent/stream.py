@@ -116,6 +116,10 @@ class AgentStream:
         return self
 
     async def _produce(self) -> Result:
+        with self._run.traced():
+            return await self._produced()
+
+    async def _produced(self) -> Result:
         await self._run.read()
         self._producing = asyncio.create_task(self._run.produce(self._ask, emit=self._emit))
         self._tell()

@@ -18,6 +18,7 @@ from mastra_core.agent.signatures import signature_of, to_json, written
 from mastra_core.errors import ConfigurationError, InvalidInputError
 from mastra_core.names import did_you_mean
 from mastra_core.storage.records.kind import Json
+from mastra_core.telemetry.tracing import UNTRACED, Step
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SECTION = re.compile(r"(?:^|\n)\s*(?:Args|Arguments|Parameters|Returns|Yields|Raises|Examples?|Notes?):\s*\n")
@@ -135,12 +136,25 @@ def read_tools(given: Sequence[Tool | Callable[..., Any]], *, at: str) -> dict[s
 
 
 async def call_all(
-    calls: Sequence[ToolCall], *, tools: Mapping[str, Tool], context: RunContext, returned: Callable[[ToolResult], None]
+    calls: Sequence[ToolCall],
+    *,
+    tools: Mapping[str, Tool],
+    context: RunContext,
+    returned: Callable[[ToolResult], None],
+    traced: Callable[[ToolCall], Step] = lambda _: UNTRACED,
 ) -> None:
-    """Make every call at once, and hand each result to *returned* as it comes. An error of a tool is its result; none is raised."""
+    """Make every call at once, and hand each result to *returned* as it comes. An error of a tool is its result; none is raised.
+
+    Each call is made within the step that *traced* gives for it.
+    """
 
     async def one(call: ToolCall) -> None:
-        returned(await _outcome(call, tools=tools, context=attrs.evolve(context, tool_call_id=call.id)))
+        with traced(call) as step:
+            result = await _outcome(call, tools=tools, context=attrs.evolve(context, tool_call_id=call.id))
+            step.gave(result.result, success=not result.error)
+            if result.error:
+                step.failed(result.error)
+        returned(result)
 
     async with asyncio.TaskGroup() as group:
         for call in calls:

@@ -15,7 +15,7 @@ def main() -> None:
     Exits with 0 when done, 1 when typer or rich is not installed or what was asked for does not exist, 2 on a wrong argument or an error.
     """
     try:
-        from mastra_core.cli import chat, retention  # noqa: F401  # they register their commands
+        from mastra_core.cli import chat, retention, traces  # noqa: F401  # they register their commands
         from mastra_core.cli.commands import app
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

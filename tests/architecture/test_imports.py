@@ -32,7 +32,7 @@ MODEL_PLUGIN_MAY_IMPORT = ("mastra_core.agent.model", "mastra_core.errors", "mas
 MODEL_PLUGINS = ("plugins/mastra-local/",)
 
 HEAVY = {
-    "boto3", "botocore", "numpy", "onnxruntime", "openai", "psycopg", "pysqlite3", "redis", "sqlalchemy", "sqlite3", "xllamacpp",
+    "boto3", "botocore", "numpy", "onnxruntime", "openai", "opentelemetry", "psycopg", "pysqlite3", "redis", "sqlalchemy", "sqlite3", "xllamacpp",
 }  # fmt: skip
 IMPORT_BUDGET_SECONDS = 0.150
 

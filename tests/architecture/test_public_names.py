@@ -23,6 +23,7 @@ EXPORTED = {
         "Memory",
         "MemoryOptions",
         "ModelError",
+        "Observability",
         "OwnershipError",
         "PluginError",
         "RunContext",

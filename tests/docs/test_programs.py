@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/memory.md", "docs/tools.md")
+DOCUMENTS = ("README.md", "docs/memory.md", "docs/tools.md", "docs/observability.md")
 PROGRAMS = [
     pytest.param(program, id=f"{document}-{number}")
     for document in DOCUMENTS

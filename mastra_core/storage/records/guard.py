@@ -52,6 +52,11 @@ class Guard(Generic[E]):
         self._ready = False
         self._closed = False
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that used it first, to which it belongs; None before that."""
+        return None if self._owner is None else self._owner[1]
+
     async def run(self, call: Callable[[], Awaitable[T]]) -> T:
         """What *call* gives, with the engine open; called again where its failure allows that.
 

@@ -1,0 +1,175 @@
+"""Spans of OpenTelemetry as spans of the observability domain: ours with what the run noted, others by their attributes (contract §7.3).
+
+Knows both forms. Must not know who makes or stores spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from mastra_core import clock
+from mastra_core.storage.records.kind import Json
+from mastra_core.storage.records.span_kinds import Span
+from mastra_core.telemetry.cleaning import Cleaner
+from mastra_core.telemetry.conventions import IDS, Read, read_attributes
+from mastra_core.telemetry.tracing import Entity, Told
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+
+LINEAGE = "mastra."
+"""What the names of attributes begin with that say in whose run a foreign span is."""
+
+
+@attrs.define(kw_only=True)
+class Noted:
+    """What a run notes of a step of its own, besides what OpenTelemetry keeps.
+
+    Attributes:
+        span_type: contract §7.4.
+        entity: who does the step; likewise the one around it, and the one that began the trace.
+        metadata: ids and facts of the run, by TypeScript's names.
+        attributes: facts of the step, by TypeScript's names.
+        input: what it was given; output: what it gave. Functions are called when the span is written.
+        error: what it failed with.
+    """
+
+    span_type: str
+    entity: Entity | None = None
+    parent_entity: Entity | None = None
+    root_entity: Entity | None = None
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    attributes: dict[str, Any] = attrs.field(factory=dict)
+    input: Told = None
+    output: Told = None
+    error: BaseException | str | None = None
+
+    def lineage(self) -> dict[str, str]:
+        """What spans within the step, which others make, are to know of it: attributes of OpenTelemetry."""
+        told = {f"{LINEAGE}{name}": value for name, value in self.metadata.items() if name in IDS}
+        for place, entity in (("parent_entity", self.entity), ("root_entity", self.root_entity)):
+            if entity is not None:
+                told |= {f"{LINEAGE}{place}_{name}": getattr(entity, name) for name in ("type", "id", "name")}
+        return told
+
+
+def to_record(span: ReadableSpan, *, noted: Noted | None, cleaner: Cleaner) -> Span:
+    """*span* as it is stored.
+
+    Args:
+        span: one that has ended.
+        noted: what the run noted of it; None for a span of somebody else.
+        cleaner: says what of it may be kept.
+    """
+    read = read_attributes(span.attributes or {})
+    context, parent, now = span.get_span_context(), span.parent, clock.now()
+    assert context is not None
+    fields = _of_ours(noted, read, cleaner) if noted is not None else _of_others(span, read, cleaner)
+    metadata: dict[str, object] = fields.pop("metadata")
+    if parent is not None and parent.is_remote:
+        # It is in no store of ours, and a trace without a root would never be listed.
+        metadata["remoteParentSpanId"] = f"{parent.span_id:016x}"
+    for name, attribute in IDS.items():
+        value = metadata.get(name) or read.ids.get(name)
+        if isinstance(value, str) and value:
+            fields[attribute] = cleaner.name(value)
+    return Span(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_span_id=None if parent is None or parent.is_remote else f"{parent.span_id:016x}",
+        name=cleaner.name(span.name),
+        started_at=_instant(span.start_time) or now,
+        ended_at=_instant(span.end_time) or now,
+        metadata=cleaner.facts(metadata),
+        links=[{"traceId": f"{link.context.trace_id:032x}", "spanId": f"{link.context.span_id:016x}"} for link in span.links] or None,
+        created_at=now,
+        updated_at=now,
+        **fields,
+    )
+
+
+def _of_ours(noted: Noted, read: Read, cleaner: Cleaner) -> dict[str, Any]:
+    return {
+        "span_type": noted.span_type,
+        # What a user set on the current span is about the run.
+        "metadata": {**noted.metadata, **read.rest},
+        "attributes": cleaner.facts(_facts(noted.attributes, cleaner)),
+        "input": cleaner.input(_told(noted.input)),
+        "output": cleaner.output(_told(noted.output)),
+        "error": None if noted.error is None else _error(noted.error, cleaner),
+        **_entity("entity", noted.entity),
+        **_entity("parent_entity", noted.parent_entity),
+        **_entity("root_entity", noted.root_entity),
+    }
+
+
+def _of_others(span: ReadableSpan, read: Read, cleaner: Cleaner) -> dict[str, Any]:
+    scope, resource = span.instrumentation_scope, span.resource.attributes
+    events = [_event(event, cleaner) for event in span.events if event.name != "exception"]
+    # Nobody knows where a stranger puts what was said: all that the conventions do not know is taken for it.
+    rest = {name: cleaner.output(value) for name, value in read.rest.items()} if cleaner.redacts else read.rest
+    attributes: dict[str, object] = {**_facts(read.facts, cleaner), **rest}
+    if events:
+        attributes["events"] = events
+    environment = resource.get("deployment.environment.name") or resource.get("deployment.environment")
+    given: dict[str, Any] = {name: cleaner.name(value) for name, value in read.entities.items()}
+    return {
+        "span_type": read.span_type,
+        "metadata": dict(read.ids),
+        "attributes": cleaner.facts(attributes),
+        "input": cleaner.input(read.input),
+        "output": cleaner.output(read.output),
+        "error": _failure(span, cleaner),
+        "scope": None if scope is None else cleaner.facts({"name": scope.name, "version": scope.version}),
+        "service_name": cleaner.name(str(resource["service.name"])) if resource.get("service.name") else None,
+        "environment": cleaner.name(str(environment)) if environment else None,
+        **given,
+    }
+
+
+def _facts(facts: Mapping[str, Any], cleaner: Cleaner) -> dict[str, object]:
+    """Facts, of which the instructions are something that was said."""
+    return {name: cleaner.input(fact) if name == "instructions" else fact for name, fact in facts.items()}
+
+
+def _entity(place: str, entity: Entity | None) -> dict[str, str]:
+    return {} if entity is None else {f"{place}_type": entity.type, f"{place}_id": entity.id, f"{place}_name": entity.name}
+
+
+def _told(told: Told) -> Any:
+    return told() if callable(told) else told
+
+
+def _error(error: BaseException | str, cleaner: Cleaner) -> Mapping[str, Json]:
+    if isinstance(error, str):
+        return cleaner.error(message=error)
+    return cleaner.error(message=str(error) or type(error).__name__, name=type(error).__name__)
+
+
+def _failure(span: ReadableSpan, cleaner: Cleaner) -> Mapping[str, Json] | None:
+    """The error of a foreign span, if it failed: of its last exception, else of its status."""
+    if span.status.status_code.name != "ERROR":
+        return None
+    raised = next((event.attributes or {} for event in reversed(span.events) if event.name == "exception"), {})
+    message, name, stack = (raised.get(f"exception.{part}") for part in ("message", "type", "stacktrace"))
+    name = name or (span.attributes or {}).get("error.type")
+    said = message or span.status.description or name or "error"
+    return cleaner.error(message=str(said), name=str(name) if name else None, stack=str(stack) if stack else None)
+
+
+def _event(event: Event, cleaner: Cleaner) -> dict[str, object]:
+    told = dict(event.attributes or {})
+    kept = cleaner.output(told) if cleaner.redacts else told
+    return {"name": event.name, "at": clock.to_text(_instant(event.timestamp) or clock.now()), "attributes": kept}
+
+
+def _instant(nanoseconds: int | None) -> datetime | None:
+    """An instant; None for one that no calendar has, since some libraries count in other units."""
+    try:
+        return None if nanoseconds is None else clock.from_milliseconds(nanoseconds // 1_000_000)
+    except OverflowError:
+        return None
