@@ -13,7 +13,7 @@ import pytest
 from tests.architecture.source import ROOT, core_modules, imported_names, plugin_modules
 
 # The files of a plugin that may touch a database driver; faults.py names its exceptions, and says which of ours each one is.
-DRIVER_FILES = {"engine.py", "faults.py", "store.py", "vectors.py"}
+DRIVER_FILES = {"engine.py", "faults.py", "store.py", "vectors.py", "vector_engine.py", "vector_setup.py"}
 DRIVERS = {"psycopg", "psycopg_pool", "redis", "boto3", "botocore", "pymongo"}
 # A model's runtime is imported by one file.
 RUNTIMES = {"xllamacpp", "onnxruntime"}

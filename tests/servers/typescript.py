@@ -16,7 +16,7 @@ from typing import Any
 from .dynamodb import CACHE, npm_commands
 from .process import MissingServerError
 
-PACKAGES = {"@mastra/core": "1.71.0", "@mastra/libsql": "1.23.1", "@mastra/memory": "1.31.0"}
+PACKAGES = {"@mastra/core": "1.71.0", "@mastra/libsql": "1.23.1", "@mastra/memory": "1.31.0", "@mastra/pg": "1.27.1"}
 """The versions that wrote the golden databases."""
 
 INSTALLED = CACHE / "typescript"

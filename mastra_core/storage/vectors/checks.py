@@ -19,8 +19,8 @@ from mastra_core.errors import InvalidInputError
 from mastra_core.names import did_you_mean
 from mastra_core.storage.records.checks import check_id
 from mastra_core.storage.records.wire import dump_json
-from mastra_core.storage.vectors.conditions import ALWAYS, Condition
-from mastra_core.storage.vectors.filters import parse
+from mastra_core.storage.vectors.conditions import ALWAYS, Condition, Path
+from mastra_core.storage.vectors.filters import field_path, parse
 from mastra_core.storage.vectors.floats import Packed
 from mastra_core.storage.vectors.port import METRICS, Metric
 
@@ -83,6 +83,18 @@ def check_metric(metric: object) -> Metric:
         msg = f"there is no metric {metric!r}; the metrics are {', '.join(METRICS)}{did_you_mean(metric, METRICS)}"
         raise InvalidInputError(msg)
     return metric
+
+
+def check_fields(metadata_indexes: Iterable[object]) -> list[Path]:
+    """The paths of the fields to index, each once.
+
+    Raises:
+        InvalidInputError: a text instead of a list, or a field that no filter could ask for.
+    """
+    if isinstance(metadata_indexes, str):
+        msg = f"metadata_indexes: must be a list of fields, found a text; write [{metadata_indexes!r}]"
+        raise InvalidInputError(msg)
+    return list(dict.fromkeys(field_path(field) for field in metadata_indexes))
 
 
 def check_top_k(top_k: object) -> int:

@@ -18,7 +18,7 @@ from mastra_core.storage.records.guard import Guard
 from mastra_core.storage.vectors import checks
 from mastra_core.storage.vectors.checks import Target, check_index_name
 from mastra_core.storage.vectors.engine import NoIndex, Search, VectorEngine
-from mastra_core.storage.vectors.filters import field_path, parse
+from mastra_core.storage.vectors.filters import parse
 from mastra_core.storage.vectors.port import Filter, IndexDescription, Metric, VectorMatch
 
 if TYPE_CHECKING:
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Method = Callable[Concatenate["Vectors", P], Coroutine[Any, Any, T]]
+S = TypeVar("S", bound="Vectors")
+Method = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 
-def _operation(method: Method[P, T]) -> Method[P, T]:
+def operation(method: Method[S, P, T]) -> Method[S, P, T]:
     """*method*, whose storage errors carry its name and TypeScript's error id (contract §0.1, §8.1)."""
     name = method.__name__
 
     @functools.wraps(method)
-    async def named(self: Vectors, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def named(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(self, *args, **kwargs)
         except StorageError as error:
@@ -82,19 +83,16 @@ class Vectors:
     async def close(self) -> None:
         await self.guard.close()
 
-    @_operation
+    @operation
     async def create_index(
         self, index_name: str, *, dimension: int, metric: Metric = "cosine", metadata_indexes: Sequence[str] = ()
     ) -> None:
         name, size, meant = check_index_name(index_name), checks.check_dimension(dimension), checks.check_metric(metric)
-        if isinstance(metadata_indexes, str):
-            msg = f"metadata_indexes: must be a list of fields, found a text; write [{metadata_indexes!r}]"
-            raise InvalidInputError(msg)
-        paths = list(dict.fromkeys(field_path(field) for field in metadata_indexes))
+        paths = checks.check_fields(metadata_indexes)
         engine = self.guard.engine
         await self.guard.run(lambda: engine.create_index(name, dimension=size, metric=meant, metadata_indexes=paths))
 
-    @_operation
+    @operation
     async def upsert(
         self,
         index_name: str,
@@ -107,7 +105,7 @@ class Vectors:
         await self._at(index_name, lambda name: self.guard.engine.upsert(name, rows))
         return [row.id for row in rows]
 
-    @_operation
+    @operation
     async def query(
         self, index_name: str, *, query_vector: Sequence[float], top_k: int = 10, filter: Filter | None = None, include_vector: bool = False
     ) -> list[VectorMatch]:
@@ -115,20 +113,20 @@ class Vectors:
         search = Search(vector=packed, top_k=checks.check_top_k(top_k), condition=parse(filter), include_vector=include_vector)
         return await self._at(index_name, lambda name: self.guard.engine.query(name, search))
 
-    @_operation
+    @operation
     async def list_indexes(self) -> list[str]:
         return sorted(await self.guard.run(self.guard.engine.list_indexes))
 
-    @_operation
+    @operation
     async def describe_index(self, index_name: str) -> IndexDescription:
         return await self._at(index_name, self.guard.engine.describe_index)
 
-    @_operation
+    @operation
     async def delete_index(self, index_name: str) -> None:
         name = check_index_name(index_name)
         await self.guard.run(lambda: self.guard.engine.delete_index(name))
 
-    @_operation
+    @operation
     async def update_vector(
         self,
         index_name: str,
@@ -146,12 +144,12 @@ class Vectors:
         text = None if metadata is None else checks.check_metadata(metadata, at="metadata")
         return await self._at(index_name, lambda name: self.guard.engine.update(name, target, vector=packed, metadata=text))
 
-    @_operation
+    @operation
     async def delete_vector(self, index_name: str, *, id: str) -> None:
         target = Target((check_id(id, at="id"),))
         await self._at(index_name, lambda name: self.guard.engine.delete(name, target))
 
-    @_operation
+    @operation
     async def delete_vectors(self, index_name: str, *, ids: Sequence[str] | None = None, filter: Filter | None = None) -> int:
         target = checks.check_delete_target(ids, filter)
         return await self._at(index_name, lambda name: self.guard.engine.delete(name, target))

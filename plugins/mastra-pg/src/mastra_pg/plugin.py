@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mastra_core.plugins import StoreDescription, hookimpl
+from mastra_core.plugins import StoreDescription, VectorDescription, hookimpl
 
 
 @hookimpl
@@ -11,5 +11,18 @@ def mastra_stores() -> list[StoreDescription]:
     return [
         StoreDescription(
             schemes=("postgresql", "postgres"), factory="mastra_pg.store:open_postgres", summary="PostgreSQL (not yet released)"
+        )
+    ]
+
+
+@hookimpl
+def mastra_vectors() -> list[VectorDescription]:
+    """The vector store on pgvector."""
+    return [
+        VectorDescription(
+            schemes=("postgresql", "postgres"),
+            factory="mastra_pg.vectors:open_pg_vector",
+            summary="PostgreSQL with pgvector; reads and writes what @mastra/pg does (not yet released)",
+            port_version=1,
         )
     ]
