@@ -85,8 +85,8 @@ class VectorEngine(Protocol):
     async def query(self, name: str, search: Search) -> list[VectorMatch]:
         """The nearest vectors that meet the condition, by descending score, then by id in order of code points.
 
-        Never fewer than top_k when so many meet the condition. A store that searches along an approximate index may miss some of the nearest,
-        and its class says so.
+        Never fewer than top_k when so many meet the condition. A store that searches along an approximate index may miss some of the
+        nearest, and its class says so.
         """
         ...
 

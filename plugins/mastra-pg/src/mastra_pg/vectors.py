@@ -24,6 +24,9 @@ class PgVector(Vectors):
     `Flat()` makes every search exact. A filter never makes an answer short. Vectors of more than 2,000 dimensions are indexed by 16-bit
     copies, and put in order by themselves; those of more than 4,000 are searched without an index.
 
+    Searches along hnsw and ivfflat are approximate: as many are found as were asked for, now and then not the very nearest. `Flat()` is
+    exact.
+
     Args:
         id: its name in errors and logs; default "pg".
         connection_string: `postgresql://user:password@host/database`, or libpq's `key=value` form.
