@@ -80,6 +80,7 @@ class TestDynamoDBEngine(EngineContract):
         return True
 
 
+@pytest.mark.scale
 class TestDynamoDBEngineWithALateIndex(TestDynamoDBEngine):
     """The port, while the index of messages shows every write only after the next one."""
 
@@ -113,6 +114,7 @@ class TestDynamoDBMemory(MemoryContract):
         yield DynamoDBStore(table_name=self.table, client=self.client)
 
 
+@pytest.mark.scale
 class TestDynamoDBMemoryWithALateIndex(MemoryContract):
     """The memory domain, while the index of messages shows every write only after the next one."""
 

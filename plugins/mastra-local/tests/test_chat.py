@@ -149,6 +149,7 @@ async def test_a_prompt_past_the_window_is_refused_with_both_figures(model):
         await model.complete(request("word " * 5000))
 
 
+@pytest.mark.scale
 async def test_an_answer_that_reaches_the_end_of_the_window_ends_with_length(model):
     """The user gets what fitted, marked as cut, and no error."""
     reply = await model.complete(request("word " * 4030, limit=200))

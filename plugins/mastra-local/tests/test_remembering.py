@@ -5,6 +5,8 @@ The bounds lie a little below the figures, since another machine may round other
 
 from __future__ import annotations
 
+import pytest
+
 from mastra_core.agent.model import ModelMessage, ModelRequest
 from mastra_local.chat import LocalChatModel, open_model
 from mastra_local.prompts import REMEMBERING
@@ -69,6 +71,7 @@ async def misses(cases) -> list[tuple[str, str, str]]:
     return missed
 
 
+@pytest.mark.scale
 async def test_at_least_17_of_20_names_are_recalled():
     """The user's agent knows a name in the next turn."""
     missed = await misses([(f"Hi, my name is {name}.", "What is my name?", name) for name in NAMES])

@@ -125,6 +125,7 @@ class TestRedisClusterEngine(Changes, EngineContract):
         return True
 
 
+@pytest.mark.scale
 class TestRedisClusterEngineByPlace(TestRedisClusterEngine):
     """The same again where ids tell the slots of two threads of the kit: their messages and entries are written as one, others claimed."""
 
