@@ -18,7 +18,7 @@ from mastra_core.erasure import Erased, erase
 from mastra_core.errors import AgentNotFoundError, ConfigurationError, MastraWarning
 from mastra_core.memory.embedder import Embedder, as_embedder
 from mastra_core.memory.memory import Memory
-from mastra_core.memory.sources import as_store, as_vector, close_embedder
+from mastra_core.memory.sources import as_store, as_vector, close_held
 from mastra_core.names import did_you_mean
 from mastra_core.storage.store import Store
 from mastra_core.storage.vectors.port import VectorStore
@@ -155,7 +155,7 @@ class Mastra:
         held += [one for memory in memories for one in (memory.storage, memory.vector)]
         closing += [one.close() for one in {id(one): one for one in held if one is not None}.values()]
         embedders = {id(one): one for one in (self.embedder, *(memory.embedder for memory in memories)) if one is not None}
-        closing += [close_embedder(one) for one in embedders.values()]
+        closing += [close_held(one) for one in embedders.values()]
         outcomes = await asyncio.gather(*closing, return_exceptions=True)
         for memory in self._memories():
             memory.release(self.storage)

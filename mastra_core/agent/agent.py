@@ -24,6 +24,7 @@ from mastra_core.agent.tools import Tool, read_tools
 from mastra_core.agent.tracing import RunTrace
 from mastra_core.errors import ConfigurationError
 from mastra_core.memory.memory import Memory
+from mastra_core.memory.sources import close_held
 from mastra_core.storage.records.kinds import Message
 from mastra_core.telemetry.tracing import OFF, Tracing
 
@@ -181,7 +182,7 @@ class Agent:
         await self.drain()
         for model in (self._resolved, *self._named.values()):
             if model is not None:
-                await close_model(model)
+                await close_held(model)
 
     def _run(self, new: tuple[Message, ...], given: CallOptions, *, approvals: Mapping[str, bool | str] | None = None) -> Run:
         call = self._check_call(given)
@@ -266,13 +267,6 @@ async def _whole(run: Run) -> Result:
         await run.read()
         await run.produce(ask, emit=lambda _: None)
         return await run.finish()
-
-
-async def close_model(model: Model) -> None:
-    """Release what *model* holds, if it says that it holds something."""
-    close = getattr(model, "close", None)
-    if close is not None:
-        await close()
 
 
 def _check_text(value: object, *, at: str, needed: bool = False) -> None:

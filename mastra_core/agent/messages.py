@@ -63,11 +63,10 @@ def read_input(given: Input, *, now: datetime) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def text_content(text: str, *, at: datetime, metadata: Mapping[str, Json] | None = None) -> dict[str, Json]:
+def text_content(text: str, *, at: datetime) -> dict[str, Json]:
     """Content of one text part that was made *at* this instant, as it is stored."""
     part = {"type": "text", "text": text, "createdAt": clock.to_milliseconds(at)}
-    content: dict[str, Json] = {"format": 2, "parts": [part], "content": text}
-    return content if metadata is None else content | {"metadata": dict(metadata)}
+    return {"format": 2, "parts": [part], "content": text}
 
 
 def parts_content(parts: Sequence[Mapping[str, Json]], *, at: datetime) -> dict[str, Json]:

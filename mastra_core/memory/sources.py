@@ -114,12 +114,12 @@ class Sources:
             if own is not None:
                 await own.close()
         if self._own_embedder is not None:
-            await close_embedder(self._own_embedder)
+            await close_held(self._own_embedder)
 
 
-async def close_embedder(embedder: Embedder) -> None:
-    """Release what *embedder* holds, if it says that it holds something."""
-    close = getattr(embedder, "close", None)
+async def close_held(holder: object) -> None:
+    """Release what an embedder or a model holds, if it says that it holds something."""
+    close = getattr(holder, "close", None)
     if close is not None:
         await close()
 

@@ -197,11 +197,6 @@ _PRUNERS: Mapping[str, Callable[[Records, Rule, Tally], Awaitable[None]]] = {
 }
 
 
-def _rule(retention: Retention, now: datetime, *, dry_run: bool, batch: int) -> Rule:
-    before = None if retention.max_age is None else now - retention.max_age
-    return Rule(before=before, newest=retention.max_count, dry_run=dry_run, batch=batch)
-
-
 def _pruned(tally: Tally, *, done: bool) -> Pruned:
     return Pruned(table=tally.table, examined=tally.examined, deleted=tally.deleted, done=done)
 

@@ -1,4 +1,4 @@
-"""Workflows, scores and observability in Redis, certified by the kit on one node and on a cluster of three."""
+"""Workflows, scores, observability and retention in Redis, certified by the kit on one node and on a cluster of three."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mastra_core.testing import ObservabilityContract, ScoresContract, WorkflowsContract
+from mastra_core.testing import ObservabilityContract, RetentionContract, ScoresContract, WorkflowsContract
 from mastra_redis.store import RedisStore
 
 
@@ -52,3 +52,11 @@ class TestRedisClusterScores(Cluster, ScoresContract):
 
 class TestRedisClusterObservability(Cluster, ObservabilityContract):
     """Spans and traces."""
+
+
+class TestRedisRetention(Node, RetentionContract):
+    """Pruning and erasure."""
+
+
+class TestRedisClusterRetention(Cluster, RetentionContract):
+    """Pruning and erasure."""
