@@ -122,23 +122,21 @@ class Agent:
 
         Raises:
             ConfigurationError: no call waits in the thread, or not exactly these.
+            ConflictError: somebody else has decided in the meantime.
             Others as `generate`.
         """
-        decided: object = approvals
-        if not isinstance(decided, Mapping) or not all(isinstance(decision, bool | str) for decision in decided.values()):
-            msg = f'approvals must be a dictionary such as {{"call_1": True, "call_2": "not today"}}, found {approvals!r}'
-            raise ConfigurationError(msg)
-        run = self._run((), call, approvals=approvals)
-        return await _whole(run)
+        return await _whole(self._resumed(approvals, call))
+
+    def resume_stream(self, *, approvals: Mapping[str, bool | str], **call: Unpack[CallOptions]) -> AgentStream:
+        """`resume` in pieces, as `stream` gives them; leaving early keeps the decisions and what was produced."""
+        return self._streamed(self._resumed(approvals, call))
 
     def stream(self, input: Input, **call: Unpack[CallOptions]) -> AgentStream:
         """The answer to *input* in pieces: `async with agent.stream(…) as stream`, or `stream = await agent.stream(…)`.
 
         Arguments and errors as `generate`; those of input and options are raised at once.
         """
-        stream = AgentStream(self._run(read_input(input, now=clock.now()), call), spawn=self._spawn)
-        self._streams.add(stream)
-        return stream
+        return self._streamed(self._run(read_input(input, now=clock.now()), call))
 
     def chat(self, *, thread: str | ThreadDict, resource: str) -> Chat:
         """This agent in one thread: `chat.generate(…)` and `chat.stream(…)` need no thread and resource.
@@ -203,6 +201,18 @@ class Agent:
             background=self._spawn,
             trace=None if self.tracing is OFF else RunTrace(self.tracing, task=task, where=call.where, name=self.name),
         )
+
+    def _resumed(self, approvals: Mapping[str, bool | str], given: CallOptions) -> Run:
+        decided: object = approvals
+        if not isinstance(decided, Mapping) or not all(isinstance(decision, bool | str) for decision in decided.values()):
+            msg = f'approvals must be a dictionary such as {{"call_1": True, "call_2": "not today"}}, found {approvals!r}'
+            raise ConfigurationError(msg)
+        return self._run((), given, approvals=approvals)
+
+    def _streamed(self, run: Run) -> AgentStream:
+        stream = AgentStream(run, spawn=self._spawn)
+        self._streams.add(stream)
+        return stream
 
     def _title_model(self, call: Call) -> Model | None:
         """The model that names threads, if it is not the agent's; found before the answer, so that a wrong name is told."""

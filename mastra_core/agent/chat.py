@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
@@ -43,3 +44,11 @@ class Chat:
     def stream(self, input: Input, **call: Unpack[ChatOptions]) -> AgentStream:
         """As `agent.stream`, in this thread."""
         return self.agent.stream(input, thread=self.thread, resource=self.resource, **call)
+
+    async def resume(self, *, approvals: Mapping[str, bool | str], **call: Unpack[ChatOptions]) -> Result:
+        """As `agent.resume`, in this thread."""
+        return await self.agent.resume(approvals=approvals, thread=self.thread, resource=self.resource, **call)
+
+    def resume_stream(self, *, approvals: Mapping[str, bool | str], **call: Unpack[ChatOptions]) -> AgentStream:
+        """As `agent.resume_stream`, in this thread."""
+        return self.agent.resume_stream(approvals=approvals, thread=self.thread, resource=self.resource, **call)

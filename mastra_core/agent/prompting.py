@@ -30,6 +30,14 @@ def prompt(*, system: Iterable[str], history: Iterable[Message], new: Sequence[M
     return (*first, *(one for message in (*instructed, *remembered, *said) for one in shown(message)))
 
 
+def opened(messages: tuple[ModelMessage, ...]) -> tuple[ModelMessage, ...]:
+    """*messages*, with a user's "." before a conversation that an assistant begins, as some providers (Gemini) refuse that."""
+    start = next((index for index, message in enumerate(messages) if message.role != "system"), None)
+    if start is None or messages[start].role == "user":
+        return messages
+    return (*messages[:start], ModelMessage(role="user", text="."), *messages[start:])
+
+
 def cut_history(history: tuple[Message, ...], *, max_tokens: int | None) -> tuple[Message, ...]:
     """The newest of *history* that take at most *max_tokens* tokens together; a message with calls and results goes or stays whole."""
     if max_tokens is None:

@@ -18,7 +18,7 @@ from mastra_core.agent.events import AnswerRefused, ApprovalNeeded, Event, StepF
 from mastra_core.agent.messages import since_last_answer, text_of
 from mastra_core.agent.model import Model, ModelMessage, ModelReply, ModelRequest, ToolCall, Usage
 from mastra_core.agent.past import Past, with_id
-from mastra_core.agent.prompting import cut_history, prompt
+from mastra_core.agent.prompting import cut_history, opened, prompt
 from mastra_core.agent.task import Task, can_call_tools, instructed
 from mastra_core.agent.titles import make_title
 from mastra_core.agent.tools import RunContext, Tool, ToolResult, call_all
@@ -115,6 +115,7 @@ class Run:
         self.answer = Answer(f"{task.model.provider}/{task.model.model_id}")
         self._save = call.save
         self._approvals = approvals
+        self._decided: tuple[ToolCall, ...] = ()
         self._answer_message = Message(id="", thread_id="", role="assistant")
         self._output: Any = None
         self._correction: tuple[ModelMessage, ...] = ()
@@ -138,8 +139,11 @@ class Run:
     async def read(self) -> None:
         """Read what is remembered; with save="input_first" or "step" the input is written too.
 
+        A run that goes on claims the waiting calls here, before anything of it can be cancelled.
+
         Raises:
             OwnershipError: the thread belongs to another resource.
+            ConflictError: the calls that waited for approval do not wait any more.
         """
         history: tuple[Message, ...] = ()
         if self._past is not None:
@@ -154,6 +158,7 @@ class Run:
                 self._new = await self._write(self._new)
         if self._approvals is not None:
             history = self._take_up(history)
+            await self._claim(self._approvals)
         system = list(await instructed(self.task.instructions, self._context()))
         if self._past is not None:
             system += self._past.blocks()
@@ -166,10 +171,9 @@ class Run:
 
         Raises:
             ModelError: the model failed, or its answer is not of the type asked for, also when it is told so and asked again.
-            ConflictError: the calls that waited for approval do not wait any more.
         """
         if self._approvals is not None:
-            await self._decide(self._approvals, emit=emit)
+            await self._carry_out(self._approvals, emit=emit)
         with self._trace.generation(self.answer.model, messages=self._prompt, tools=self._tools) as generation:
             done = await self._ask_on(ask, emit=emit)
             answer = self.answer
@@ -282,7 +286,7 @@ class Run:
     def _request(self, *, first: bool) -> ModelRequest:
         task = self.task
         return ModelRequest(
-            messages=(*self._prompt, *self.answer.messages(), *self._correction),
+            messages=opened((*self._prompt, *self.answer.messages(), *self._correction)),
             tools=tuple(tool.spec for tool in self._tools.values()),
             tool_choice=task.tool_choice if (first and self._approvals is None) or task.tool_choice == "none" else "auto",
             output=None if task.output is None else task.output.spec,
@@ -362,14 +366,17 @@ class Run:
             return False
         return True
 
-    async def _decide(self, approvals: Mapping[str, bool | str], *, emit: Callable[[Event], None]) -> None:
+    async def _claim(self, approvals: Mapping[str, bool | str]) -> None:
+        """Store the decisions, so that nobody else carries them out."""
         assert self._past is not None
-        waiting = tuple(self.answer.waiting)
+        self._decided = tuple(self.answer.waiting)
         self.answer.decide(approvals)
         (decided,) = self._message(interrupted=False)
         await self._past.claim(decided)
-        allowed = [call for call in waiting if approvals[call.id] is True]
-        for call in waiting:
+
+    async def _carry_out(self, approvals: Mapping[str, bool | str], *, emit: Callable[[Event], None]) -> None:
+        allowed = [call for call in self._decided if approvals[call.id] is True]
+        for call in self._decided:
             decision = approvals[call.id]
             if decision is not True:
                 denied = ToolResult(call=call, error=decision if isinstance(decision, str) else "", denied=True)

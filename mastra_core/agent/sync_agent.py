@@ -29,3 +29,4 @@ class ChatSync:
         self._async = chat
 
     generate = blocking(Chat.generate)
+    resume = blocking(Chat.resume)

@@ -239,3 +239,64 @@ async def test_history_is_not_needed_to_go_on(store: CountingStore, office: Offi
     """With last_messages=0 what waits is still found."""
     await office.agent(store, calling(SEND)).generate("Mail Ada", **HERE)
     assert (await office.agent(store, "Done.").resume(approvals={"c1": True}, **HERE, options={"last_messages": 0})).text == "Done."
+
+
+async def test_a_run_goes_on_as_a_stream(store: CountingStore, office: Office) -> None:
+    """The pieces come as they are said; the tool's result is among the events, and the row is the same as without a stream."""
+    chat = office.agent(store, calling(SEND), "All is done.").chat(thread="t1", resource="u1")
+    await chat.generate("Mail Ada")
+    async with chat.resume_stream(approvals={"c1": True}) as stream:
+        events = [event async for event in stream.full_stream]
+    result = await stream.result()
+    assert [type(event).__name__ for event in events] == [
+        "ToolCalled",
+        "ToolReturned",
+        "TextDelta",
+        "TextDelta",
+        "TextDelta",
+        "StepFinished",
+    ]
+    assert (office.sent, result.text) == (["ada@example.org"], "All is done.")
+    assert await stored(store) == [("user", "Mail Ada"), ("assistant", "All is done.")]
+
+
+async def test_a_stream_that_goes_on_tells_at_its_start_that_somebody_else_decided(store: CountingStore, office: Office) -> None:
+    """No piece is waited for."""
+    await office.agent(store, calling(SEND)).generate("Mail Ada", **HERE)
+    agents = [office.agent(store, "Done."), office.agent(store, "Done.")]
+    first, second = [await asyncio.gather(agent.resume_stream(approvals={"c1": True}, **HERE), return_exceptions=True) for agent in agents]
+    assert [type(error) for error in second] == [ConfigurationError]
+    assert not isinstance(first[0], BaseException)
+    await first[0].result()
+    assert office.sent == ["ada@example.org"]
+
+
+async def test_a_stream_that_goes_on_and_is_left_in_the_tool_keeps_the_decision(store: CountingStore, office: Office) -> None:
+    """The call is not made again, and does not wait again."""
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    @tool(requires_approval=True)
+    async def send_mail(to: str) -> str:
+        begun.set()
+        await never.wait()
+        return to
+
+    agent = office.agent(store, calling(SEND), "Next.")
+    await agent.generate("Mail Ada", **HERE)
+    async with agent.resume_stream(approvals={"c1": True}, **HERE, tools=[send_mail]) as stream:
+        await begun.wait()
+    assert (await stream.result()).finish_reason == "interrupted"
+    (left,) = await invocations(store)
+    assert left["approval"] == {"id": "c1", "approved": True}
+    with pytest.raises(ConfigurationError, match="waits for no call"):
+        await agent.resume(approvals={"c1": True}, **HERE)
+    assert (await agent.generate("And now?", **HERE)).text == "Next."
+
+
+async def test_what_goes_on_without_history_is_opened_by_a_user(store: CountingStore, office: Office) -> None:
+    """Gemini refuses a conversation that an assistant begins; TypeScript puts the same "." there (contract §5.4)."""
+    await office.agent(store, calling(SEND, text="I'd like to.")).generate("Mail Ada", **HERE)
+    agent = office.agent(store, "Done.")
+    await agent.resume(approvals={"c1": True}, **HERE, options={"last_messages": 0})
+    model: Any = agent.model
+    assert model.prompt() == [("user", "."), ("assistant", "I'd like to."), ("tool", "sent")]

@@ -259,7 +259,7 @@ async def test_history_of_typescript_is_shown_as_models_want_it(agent: Agent, st
     await store.memory.records.apply(Save(MESSAGES, old))
     await agent.generate("Now?", **HERE)
     assert model.prompt()[1:] == [
-        ("assistant", ""), ("tool", "1"), ("assistant", "It is"), ("tool", "1"), ("assistant", "sunny"),
+        ("user", "."), ("assistant", ""), ("tool", "1"), ("assistant", "It is"), ("tool", "1"), ("assistant", "sunny"),
         ("user", "mirror"), ("user", "plain old text"), ("user", "Now?"),
     ]  # fmt: skip
 
