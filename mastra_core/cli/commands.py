@@ -84,13 +84,14 @@ def ddl(url: Url, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(url: Url, *, as_json: AsJson = False) -> None:
-    """Say what a database is, what it lacks and how fast it answers, and change nothing; exit code 1 if it lacks anything."""
+    """Say what a database is, what it lacks, what may go wrong and how fast it answers; change nothing; exit code 1 if it lacks anything."""
     report = asyncio.run(_check(url))
-    missing = report.pop("missing")
+    missing, notes, warnings = (report.pop(name) for name in ("missing", "notes", "warnings"))
     if as_json:
-        output.json_line({**report, "missing": missing})
+        output.json_line({**report, "notes": notes, "warnings": warnings, "missing": missing})
     else:
         rows = [(what.replace("_", " "), "none" if found is None else str(found)) for what, found in report.items()]
+        rows += [*(("note", note) for note in notes), *(("warning", warning) for warning in warnings)]
         output.table(("what", "found"), [*rows, *(("missing", statement) for statement in missing or ["nothing"])])
     if missing:
         output.note(
@@ -130,6 +131,8 @@ async def _check(url: str) -> dict[str, Any]:
         "schema_version": found.version,
         "round_trip_ms": round(found.round_trip_seconds * 1000, 2),
         "missing": list(found.missing),
+        "notes": list(found.notes),
+        "warnings": list(found.warnings),
     }
 
 

@@ -100,12 +100,16 @@ class Inspection:
         server: product and version, and those of the library where they matter; no address.
         version: the newest schema version recorded there; None where nothing is recorded, or nothing has to be prepared.
         missing: the statements or documents, as in ddl(), that an operator would run to make it complete; () when it is.
+        notes: what is in force here and is not everywhere, a sentence each.
+        warnings: what may lose data or make it wait, a sentence each, with the mend.
         round_trip_seconds: how long one small question took, over the connection that was used.
     """
 
     server: str
     version: int | None = None
     missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     round_trip_seconds: float
 
 
