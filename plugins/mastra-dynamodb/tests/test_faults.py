@@ -108,7 +108,7 @@ async def test_a_missing_index_is_named_with_the_command_that_adds_it(dynamodb_c
 async def test_an_endpoint_where_nobody_listens_is_told_without_credentials() -> None:
     """The error says where it looked and what to check, not with which keys."""
     store = DynamoDBStore(
-        table_name="t",
+        table_name="table",
         region="eu-west-1",
         endpoint=f"http://127.0.0.1:{free_port()}",
         credentials={**KEYS, "aws_secret_access_key": "hush"},

@@ -29,6 +29,7 @@ from mastra_dynamodb.keys import ENTITY, item_key, layout_of, owner_key, recent_
 from mastra_dynamodb.listing import Listing, is_owned, owner_of
 from mastra_dynamodb.recent import Marks, Queues
 from mastra_dynamodb.table import NEEDED, addition, creation, lacking
+from mastra_dynamodb.ttl import Expiries, warnings
 from mastra_dynamodb.wire import Item, decoded, fields_by, key_item, marks_of, place_of, record_at
 from mastra_dynamodb.writing import MAX_ITEMS, TRIES, Writer
 
@@ -64,6 +65,7 @@ class DynamoDBEngine:
         endpoint: the URL of another service, such as DynamoDB Local; None is AWS.
         credentials: keyword arguments of boto3's client for them; None is boto3's own search.
         client: a boto3 client to use instead of making one; it is not closed.
+        expiries: which entities expire.
     """
 
     max_atomic: int | None = MAX_ITEMS - 1
@@ -78,16 +80,18 @@ class DynamoDBEngine:
         endpoint: str | None = None,
         credentials: Mapping[str, str] | None = None,
         client: Any = None,
+        expiries: Expiries | None = None,
     ) -> None:
         self._table = table
+        self._expiries = expiries or Expiries({})
         self._region = region
         self._make = partial(_client, region=region, endpoint=endpoint, credentials=dict(credentials or {}))
         self._given = client
         self._client: Any = client
         self._workers: ThreadPoolExecutor | None = None
         self._marks = Marks()
-        self._listing = Listing(call=self._call, items=self._items, table=table)
-        self._writer = Writer(call=self._call, items=self._items, table=table, marks=self._marks)
+        self._listing = Listing(call=self._call, items=self._current, table=table, expiries=self._expiries)
+        self._writer = Writer(call=self._call, items=self._items, table=table, marks=self._marks, expiries=self._expiries)
         self._queues = Queues()
 
     async def open(self) -> None:
@@ -123,7 +127,7 @@ class DynamoDBEngine:
         places = {item_key(read.kind, read.key) for read in reads if isinstance(read, Get)} | {
             owner for owner in owners if owner is not None
         }
-        shared = asyncio.ensure_future(self._items(places))
+        shared = asyncio.ensure_future(self._current(places))
         return (await asyncio.gather(shared, *(self._answer(read, shared) for read in reads)))[1:]
 
     async def apply(self, changes: Sequence[Change], *, atomic: bool) -> list[Any]:
@@ -180,7 +184,7 @@ class DynamoDBEngine:
         """One DescribeTable and one GetItem, by a client of its own unless one was given; an index is missing if records lie in it."""
         client = self._given or await asyncio.to_thread(self._make)
         try:
-            return await asyncio.to_thread(_inspected, client, self._table)
+            return await asyncio.to_thread(_inspected, client, self._table, self._expiries)
         finally:
             if self._given is None:
                 client.close()
@@ -204,7 +208,7 @@ class DynamoDBEngine:
     async def _window(self, window: Window[Any]) -> list[Any]:
         kind, path = window.kind, window.kind.path(window.path)
         assert path is not None
-        target = record_at(kind, window.around, await self._items([item_key(kind, window.around)]))
+        target = record_at(kind, window.around, await self._current([item_key(kind, window.around)]))
         if target is None or not matches(target, window.where):
             return []
         cursor = Cursor(getattr(target, path.order), window.around)
@@ -234,6 +238,10 @@ class DynamoDBEngine:
                 "delete_item", TableName=self._table, Key=key_item(owner), ConditionExpression="attribute_not_exists(#e)",
                 ExpressionAttributeNames={"#e": ENTITY},
             )  # fmt: skip
+
+    async def _current(self, places: Collection[Place]) -> dict[Place, Item]:
+        """The items at *places*, an expired one without its record."""
+        return {place: self._expiries.current(item) for place, item in (await self._items(places)).items()}
 
     async def _items(self, places: Collection[Place]) -> dict[Place, Item]:
         """The items at *places*, read consistently; those that are not there are left out."""
@@ -277,7 +285,7 @@ def _client(*, region: str | None, endpoint: str | None, credentials: Mapping[st
     return boto3.session.Session().client("dynamodb", region_name=region, endpoint_url=endpoint, config=config, **arguments)
 
 
-def _inspected(client: Any, name: str) -> Inspection:
+def _inspected(client: Any, name: str, expiries: Expiries) -> Inspection:
     server, asked = f"DynamoDB ({client.meta.region_name})", time.perf_counter()
     try:
         described = client.describe_table(TableName=name)
@@ -287,7 +295,15 @@ def _inspected(client: Any, name: str) -> Inspection:
     client.get_item(TableName=name, Key=key_item(_PING))
     took = time.perf_counter() - asked
     missing = tuple(addition(name, index) for index in lacking(_index_names(described)))
-    return Inspection(server=server, missing=missing, round_trip_seconds=took)
+    told = _time_to_live(client, name, expiries)
+    return Inspection(server=server, missing=missing, warnings=told, round_trip_seconds=took)
+
+
+def _time_to_live(client: Any, name: str, expiries: Expiries) -> list[str]:
+    # Asked only where it matters: it needs a permission of its own.
+    if not expiries.by_entity:
+        return []
+    return warnings(expiries, client.describe_time_to_live(TableName=name)["TimeToLiveDescription"], table=name)
 
 
 def _index_names(described: Mapping[str, Any]) -> set[str]:

@@ -12,7 +12,7 @@ import attrs
 
 from mastra_dynamodb.wire import AttributeValue, key_item
 
-Operator = Literal["=", "<", "<=", ">", ">=", "exists", "missing"]
+Operator = Literal["=", "<", "<=", ">", ">=", "exists", "missing", "missing or >"]
 
 
 @attrs.frozen
@@ -73,7 +73,10 @@ class _Names:
     def test(self, test: Term) -> str:
         if test.value is None:
             return f"attribute_{'exists' if test.operator == 'exists' else 'not_exists'}({self.name(test.attribute)})"
-        return f"{self.name(test.attribute)} {test.operator} {self.value(test.value)}"
+        name, value = self.name(test.attribute), self.value(test.value)
+        if test.operator == "missing or >":
+            return f"(attribute_not_exists({name}) OR {name} > {value})"
+        return f"{name} {test.operator} {value}"
 
     def arguments(self) -> dict[str, Any]:
         filled = {"ExpressionAttributeNames": self.names, "ExpressionAttributeValues": self.values}

@@ -17,6 +17,7 @@ from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import LATEST, Between, Query, matches, place
 from mastra_dynamodb.expressions import key_condition
 from mastra_dynamodb.keys import ENTITY, Index, index_partition, index_sort, item_key, layout_of, owner_key, partition_prefix, sort_prefix
+from mastra_dynamodb.ttl import Expiries
 from mastra_dynamodb.wire import Item, Mark, decoded, held_key, key_item, marks_of, record_at, token_of
 
 Place = tuple[str, str]
@@ -71,15 +72,17 @@ class Listing:
         call: makes a request by its name, and gives the answer.
         items: reads places consistently.
         table: the table's name.
+        expiries: what is not listed any more.
 
     Attributes:
         absent: indexes that the table has not; what they would list is found by a scan.
     """
 
-    def __init__(self, *, call: Call, items: Items, table: str) -> None:
+    def __init__(self, *, call: Call, items: Items, table: str, expiries: Expiries) -> None:
         self._call = call
         self._items = items
         self._table = table
+        self._expiries = expiries
         self.absent: frozenset[str] = frozenset()
 
     async def listed(self, query: Query[Any], owner: Owner | None) -> list[Any]:
@@ -108,7 +111,7 @@ class Listing:
         start = None if after is None else key_item(after)
         while True:
             page = await self._call("scan", **arguments, **({} if start is None else {"ExclusiveStartKey": start}))
-            for item in page["Items"]:
+            for item in self._expiries.living(page["Items"]):
                 if held_key(kind, item) is not None:
                     yield item
             start = page.get("LastEvaluatedKey")
@@ -127,7 +130,7 @@ class Listing:
             page = await self._call("query", **arguments, **({} if size is None else {"Limit": size}))
             if found is None:
                 found = await _begun(owner)
-            items, start = page["Items"], page.get("LastEvaluatedKey")
+            items, start = self._expiries.living(page["Items"]), page.get("LastEvaluatedKey")
             edge = _order_of(query, decoded(query.kind, items[-1])) if start is not None and items else None
             if items or start is None:
                 await self._settle(query, found, items, edge)

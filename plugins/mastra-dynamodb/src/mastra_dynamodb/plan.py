@@ -21,6 +21,7 @@ from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.query import Between, Is, Missing, Where, matches
 from mastra_dynamodb.expressions import Draft, Term
 from mastra_dynamodb.keys import MARKS, attribute_of, item_key, layout_of, new_token, owner_key, recent_of, written_indexes
+from mastra_dynamodb.ttl import Expiries
 from mastra_dynamodb.wire import (
     AttributeValue,
     Item,
@@ -69,7 +70,13 @@ class Plan:
 
 
 def planned(
-    changes: Sequence[Change], known: Known, *, fixed: Collection[Place] = (), stale: Callable[[Place], set[str]], marks: bool = True
+    changes: Sequence[Change],
+    known: Known,
+    *,
+    fixed: Collection[Place] = (),
+    stale: Callable[[Place], set[str]],
+    expiries: Expiries,
+    marks: bool = True,
 ) -> Plan:
     """The transaction of *changes*.
 
@@ -78,6 +85,7 @@ def planned(
         known: items read consistently, None where there is none.
         fixed: places of *known* where no field may have changed since.
         stale: the tokens on an owner's item that can go.
+        expiries: an item that has expired counts as gone.
         marks: False when the owners of the partitions are gone.
 
     Raises:
@@ -89,10 +97,14 @@ def planned(
     steps = []
     for index, change in enumerate(changes):
         place = item_key(change.kind, change.key)
-        step = _exact(index, change, known[place], whole=place in fixed) if place in known else _blind(change)
+        item = known.get(place)
+        expired = item is not None and expiries.passed(item)
+        step = _exact(index, change, item, expired=expired, whole=place in fixed) if place in known else _blind(change)
         if step is None:
             plan.unread.append(place)
             continue
+        if step.draft is not None:
+            expiries.timed(step.draft, layout_of(change.kind).entity, over_expired=expired)
         steps.append(step)
         plan.answers.append(step.answer)
         if step.draft is not None:
@@ -106,8 +118,15 @@ def planned(
     return plan
 
 
-def unchanged(kind: Kind[Any], key: Key, item: Item | None) -> Draft:
+def unchanged(kind: Kind[Any], key: Key, item: Item | None, *, expiries: Expiries) -> Draft:
     """A check that no field of a record that was read has changed, or that it is still missing."""
+    expired = item is not None and expiries.passed(item)
+    draft = _unchanged(kind, key, None if expired else item)
+    expiries.timed(draft, layout_of(kind).entity, over_expired=expired)
+    return draft
+
+
+def _unchanged(kind: Kind[Any], key: Key, item: Item | None) -> Draft:
     held = held_key(kind, item)
     if held is None or item is None:
         return Draft(item_key(kind, key), allowed=[_absent(kind)])
@@ -207,8 +226,9 @@ def _blind_patch(patch: Patch[Any], terms: list[Term]) -> Step | None:
     return Step(draft)
 
 
-def _exact(index: int, change: Change, item: Item | None, *, whole: bool) -> Step:
+def _exact(index: int, change: Change, stored: Item | None, *, expired: bool, whole: bool) -> Step:
     kind, key = change.kind, change.key
+    item = None if expired else stored
     held = held_key(kind, item)
     if isinstance(change, Save) and held is not None and held != key:
         raise _collision(kind, key, held)
@@ -221,7 +241,7 @@ def _exact(index: int, change: Change, item: Item | None, *, whole: bool) -> Ste
         raise Refused(index, change, found)
     if not isinstance(change, Save) and (found is None or item is None):
         # Nothing to delete or patch; a decision that rests on it still being so is checked.
-        return Step(unchanged(kind, key, item) if whole else None)
+        return Step(_unchanged(kind, key, item) if whole else None)
     place = item_key(kind, key)
     allowed = (
         [_absent(kind)] if found is None or item is None else [[*_present(kind, key), *_same(kind, item, _relied(change, whole=whole))]]
@@ -234,7 +254,7 @@ def _exact(index: int, change: Change, item: Item | None, *, whole: bool) -> Ste
     record = change.record if isinstance(change, Save) and found is None else updated(change, found)
     fields = fields_of(kind, record)
     check_size(kind, key, fields)
-    return _rewritten(Draft(place, allowed=allowed), change, item or {}, fields, before=found, after=record)
+    return _rewritten(Draft(place, allowed=allowed), change, stored or {}, fields, before=found, after=record)
 
 
 def _rewritten(draft: Draft, change: Save[Any] | Patch[Any], item: Item, fields: Item, *, before: Any, after: Any) -> Step:

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.store import Store
 from mastra_dynamodb.engine import DynamoDBEngine
+from mastra_dynamodb.options import DynamoDBConfig, check_table_name, read_config, read_credentials
+from mastra_dynamodb.ttl import read_ttl
 
 OPTIONS = ("region", "endpoint")
 FORM = "dynamodb://TABLE?region=eu-west-1, and &endpoint=http://localhost:8000 for DynamoDB Local"
@@ -18,33 +20,46 @@ class DynamoDBStore(Store):
     """A store in one DynamoDB table, which the TypeScript package `@mastra/dynamodb` reads and writes too. Not yet released.
 
     Args:
-        id: its name in errors and logs.
+        id: its name in errors and logs; "dynamodb" if not given.
         table_name: the table; it must exist, with its indexes.
         region: the AWS region; None is what the environment says.
         endpoint: the URL of another service, such as DynamoDB Local.
-        credentials: boto3's `aws_access_key_id`, `aws_secret_access_key`, `aws_session_token`; None is boto3's own search.
+        credentials: `access_key_id`, `secret_access_key` and perhaps `session_token`, also by boto3's names; None is boto3's own search.
+        ttl: when records expire, by entity (`thread`, `message`, `resource`, `workflow_snapshot`, `score`, `trace`):
+            `{"enabled": True, "default_ttl_seconds": 2592000, "attribute_name": "ttl"}`. Every write renews the time. What has
+            expired is not read any more, also while DynamoDB has not deleted it yet; the table deletes it if its time to live is on.
         client: a boto3 DynamoDB client to use instead, in place of region, endpoint and credentials; it is not closed.
+        config: all of these in one dictionary, as TypeScript takes them; not beside the others.
 
     Raises:
-        ConfigurationError: *table_name* is missing, or there are two ways to connect.
+        ConfigurationError: *table_name* is missing, an option is not known, or there are two ways to connect.
     """
 
     def __init__(
         self,
         *,
-        id: str = "dynamodb",
-        table_name: str = "",
+        id: str | None = None,
+        table_name: str | None = None,
         region: str | None = None,
         endpoint: str | None = None,
         credentials: Mapping[str, str] | None = None,
+        ttl: Mapping[str, Mapping[str, Any]] | None = None,
         client: Any = None,
+        config: DynamoDBConfig | None = None,
     ) -> None:
-        if not table_name:
-            raise ConfigurationError("DynamoDBStore needs a table_name; the table must exist, the store does not create it")
-        if client is not None and (region, endpoint, credentials) != (None, None, None):
+        arguments = {"id": id, "table_name": table_name, "region": region, "endpoint": endpoint, "credentials": credentials, "ttl": ttl}
+        found = read_config(config, {**arguments, "client": client})
+        if "client" in found and {"region", "endpoint", "credentials"}.intersection(found):
             raise ConfigurationError("DynamoDBStore takes a client, or region, endpoint and credentials to make one; found both")
-        engine = DynamoDBEngine(table_name, region=region, endpoint=endpoint, credentials=credentials, client=client)
-        super().__init__(engine, id=id, product="dynamodb")
+        engine = DynamoDBEngine(
+            check_table_name(found.get("table_name")),
+            region=found.get("region"),
+            endpoint=found.get("endpoint"),
+            credentials=read_credentials(found.get("credentials")),
+            client=found.get("client"),
+            expiries=read_ttl(found.get("ttl")),
+        )
+        super().__init__(engine, id=found.get("id", "dynamodb"), product="dynamodb")
 
 
 def open_dynamodb(url: str) -> DynamoDBStore:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mastra_core.errors import ConflictError, InvalidInputError
@@ -18,6 +19,7 @@ from mastra_dynamodb.faults import CONFLICT_CODE, DRIVER_ERRORS, REFUSAL_CODE, r
 from mastra_dynamodb.keys import item_key
 from mastra_dynamodb.plan import Plan, planned, unchanged
 from mastra_dynamodb.recent import Marks
+from mastra_dynamodb.ttl import Expiries
 from mastra_dynamodb.wire import Item, record_at
 
 Place = tuple[str, str]
@@ -38,13 +40,15 @@ class Writer:
         items: reads places consistently.
         table: the table's name.
         marks: what is known of the owners of partitions.
+        expiries: what counts as gone.
     """
 
-    def __init__(self, *, call: Call, items: Items, table: str, marks: Marks) -> None:
+    def __init__(self, *, call: Call, items: Items, table: str, marks: Marks, expiries: Expiries) -> None:
         self._call = call
         self._items = items
         self._table = table
         self._marks = marks
+        self._expiries = expiries
 
     async def write(self, changes: Sequence[Change], *, marks: bool = True) -> list[Any]:
         """All of *changes* or nothing; the answers are what the port asks for.
@@ -76,13 +80,14 @@ class Writer:
         plan = Plan()
         for attempt in range(TRIES):
             held = await self._items(places)
-            changes = change([record_at(get.kind, get.key, held) for get in gets])
+            current = {place: self._expiries.current(item) for place, item in held.items()}
+            changes = change([record_at(get.kind, get.key, current) for get in gets])
             if not changes:
                 return []
             known = {**learned, **{place: held.get(place) for place in places}}
             plan = await self._planned(changes, known, fixed=places, marks=True)
             for get in gets:
-                check = unchanged(get.kind, get.key, held.get(item_key(get.kind, get.key)))
+                check = unchanged(get.kind, get.key, held.get(item_key(get.kind, get.key)), expiries=self._expiries)
                 draft = plan.drafts.setdefault(check.place, check)
                 if draft.change is None:
                     draft.allowed = check.allowed
@@ -94,11 +99,12 @@ class Writer:
         raise _conflict(plan)
 
     async def _planned(self, changes: Sequence[Change], known: dict[Place, Item | None], *, fixed: Collection[Place], marks: bool) -> Plan:
-        plan = planned(changes, known, fixed=fixed, stale=self._marks.stale, marks=marks)
+        plan_of = partial(planned, changes, known, fixed=fixed, stale=self._marks.stale, expiries=self._expiries, marks=marks)
+        plan = plan_of()
         if plan.unread:
             held = await self._items(plan.unread)
             known |= {place: held.get(place) for place in plan.unread}
-            plan = planned(changes, known, fixed=fixed, stale=self._marks.stale, marks=marks)
+            plan = plan_of()
         return plan
 
     async def _transacted(self, plan: Plan) -> Mapping[Place, Item | None] | None:
