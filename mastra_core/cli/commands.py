@@ -10,15 +10,42 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from mastra_core.cli import output
-from mastra_core.plugins.manager import InstalledPlugin, answered, installed
+from mastra_core.plugins.descriptions import CommandDescription
+from mastra_core.plugins.manager import InstalledPlugin, answered, installed, plugin_for
 from mastra_core.storage.domains.filters import ThreadFilter
 from mastra_core.storage.opening import open_store
 from mastra_core.storage.records.kinds import Message, Thread
 
+
+class Commands(typer.core.TyperGroup):
+    """Our commands, and by their names those of plugins, which are imported when they are called."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Ours first, else a plugin's.
+
+        Raises:
+            PluginError: the plugin is broken.
+        """
+        ours = super().get_command(ctx, cmd_name)
+        plugin = None if ours is not None else plugin_for(cmd_name)
+        description = None if plugin is None else plugin.describing(CommandDescription, cmd_name)
+        if plugin is None or description is None:
+            return ours
+        return typer.main.get_command(plugin.make(description, cmd_name))
+
+
 # Plain tracebacks: a pretty one may show local variables, and among them a URL with its password.
-app = typer.Typer(name="mastra", help="Look at what agents remember.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="mastra",
+    cls=Commands,
+    help="Look at what agents remember.",
+    epilog="Plugins may bring commands of their own; mastra plugins lists them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="Of the store, such as file:./mastra.db or postgresql://user:password@host/db.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
@@ -84,7 +111,7 @@ def ddl(url: Url, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(url: Url, *, as_json: AsJson = False) -> None:
-    """Say what a database is, what it lacks, what may go wrong and how fast it answers; change nothing; exit code 1 if it lacks anything."""
+    """Say what a database is, lacks and warns of, and how fast it answers; change nothing; exit code 1 if it lacks anything."""
     report = asyncio.run(_check(url))
     missing, notes, warnings = (report.pop(name) for name in ("missing", "notes", "warnings"))
     if as_json:

@@ -6,7 +6,22 @@ name is the URL scheme before "+", or the model provider.
 
 from __future__ import annotations
 
-from mastra_core.plugins.descriptions import PORT_VERSION, EmbedderDescription, ModelDescription, StoreDescription, VectorDescription
+from mastra_core.plugins.descriptions import (
+    PORT_VERSION,
+    CommandDescription,
+    EmbedderDescription,
+    ModelDescription,
+    StoreDescription,
+    VectorDescription,
+)
 from mastra_core.plugins.hookspecs import hookimpl
 
-__all__ = ["PORT_VERSION", "EmbedderDescription", "ModelDescription", "StoreDescription", "VectorDescription", "hookimpl"]
+__all__ = [
+    "PORT_VERSION",
+    "CommandDescription",
+    "EmbedderDescription",
+    "ModelDescription",
+    "StoreDescription",
+    "VectorDescription",
+    "hookimpl",
+]

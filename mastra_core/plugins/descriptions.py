@@ -88,4 +88,22 @@ class EmbedderDescription:
     models: tuple[str, ...] = attrs.field(default=(), validator=_check_texts)
 
 
-Description = StoreDescription | VectorDescription | ModelDescription | EmbedderDescription
+@attrs.frozen(kw_only=True)
+class CommandDescription:
+    """Commands of the plugin's own: `mastra NAME …`.
+
+    Attributes:
+        name: as an entry point of the plugin is named.
+        factory: "module:function"; called with the name, it gives a typer.Typer.
+        summary: one line for lists.
+
+    Raises:
+        ValueError: the name or the factory is not of this form.
+    """
+
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9-]*"))
+    factory: str = attrs.field(validator=_check_factory)
+    summary: str
+
+
+Description = StoreDescription | VectorDescription | ModelDescription | EmbedderDescription | CommandDescription

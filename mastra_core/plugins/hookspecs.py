@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pluggy
 
-from mastra_core.plugins.descriptions import EmbedderDescription, ModelDescription, StoreDescription, VectorDescription
+from mastra_core.plugins.descriptions import (
+    CommandDescription,
+    EmbedderDescription,
+    ModelDescription,
+    StoreDescription,
+    VectorDescription,
+)
 
 GROUP = "mastra"
 """The entry-point group, and the name of the hooks' project."""
@@ -34,4 +40,10 @@ def mastra_models() -> list[ModelDescription]:
 @hookspec
 def mastra_embedders() -> list[EmbedderDescription]:
     """The embedders that this plugin gives, one description a provider; called once, before the first of them is used."""
+    raise NotImplementedError
+
+
+@hookspec
+def mastra_commands() -> list[CommandDescription]:
+    """The commands that this plugin adds to `mastra`; called once, before the first of them is run."""
     raise NotImplementedError

@@ -20,6 +20,7 @@ from mastra_core.errors import MastraError, PluginError
 from mastra_core.plugins import hookspecs
 from mastra_core.plugins.descriptions import (
     PORT_VERSION,
+    CommandDescription,
     Description,
     EmbedderDescription,
     ModelDescription,
@@ -34,6 +35,7 @@ HOOKS: Mapping[str, type[Description]] = {
     "mastra_vectors": VectorDescription,
     "mastra_models": ModelDescription,
     "mastra_embedders": EmbedderDescription,
+    "mastra_commands": CommandDescription,
 }
 """What each hook returns a list of."""
 
@@ -115,7 +117,9 @@ class InstalledPlugin:
 
 
 def answered(description: Description) -> tuple[str, ...]:
-    """The schemes, or the provider, of *description*."""
+    """The schemes, the provider or the command's name of *description*."""
+    if isinstance(description, CommandDescription):
+        return (description.name,)
     return description.schemes if isinstance(description, StoreDescription | VectorDescription) else (description.provider,)
 
 

@@ -141,9 +141,16 @@ async def test_check_says_that_time_to_live_is_off_or_another_attribute_s(
         assert re.search(pattern, warning)
 
 
-async def test_without_ttl_nothing_is_asked_about_it(dynamodb_client: Any, dynamodb_table: str) -> None:
-    """Asking needs a permission that a store without it does not need."""
-    assert (await opened(dynamodb_client, dynamodb_table, ttl=None).records.inspect()).warnings == []
+async def test_check_says_how_the_table_deletes(dynamodb_client: Any, dynamodb_table: str) -> None:
+    """A URL tells no ttl, so the state itself is said; an attribute that no store writes is warned of."""
+    store = opened(dynamodb_client, dynamodb_table, ttl=None)
+    found = await store.records.inspect()
+    assert (list(found.notes), list(found.warnings)) == (["time to live is off: DynamoDB deletes nothing"], [])
+    specification: Any = {"Enabled": True, "AttributeName": "gone"}
+    dynamodb_client.update_time_to_live(TableName=dynamodb_table, TimeToLiveSpecification=specification)
+    found = await store.records.inspect()
+    assert list(found.notes) == ["time to live is on, by the attribute 'gone'"]
+    assert list(found.warnings) == ["the table deletes by the attribute 'gone', which no store writes; a store writes ttl or expiresAt"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mastra_core.agent.resolving import resolve_model
+from mastra_core.cli.main import main
 from mastra_core.errors import ConfigurationError, PluginError
 from mastra_core.memory.embedder import resolve_embedder
 from mastra_core.openai.providers import PROVIDERS
@@ -93,3 +94,41 @@ def test_a_factory_that_gives_no_model_is_told_what_lacks(install) -> None:
         resolve_model("talker/x")
     with pytest.raises(PluginError, match="must return a Embedder, found Talker without embed"):
         resolve_embedder("talker/x")
+
+
+def test_a_plugins_command_is_found_by_name_and_told_its_arguments(install, monkeypatch, capsys) -> None:
+    """`mastra NAME …` runs it; it is imported then and not before. Its own errors end as ours do."""
+    install("shouter", SHOUTER)
+    for arguments in (["shouter", "say", "hello"], ["shouter", "fail"]):
+        monkeypatch.setattr("sys.argv", ["mastra", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == (0 if "say" in arguments else 2)
+    said = capsys.readouterr()
+    assert said.out == "HELLO\n"
+    assert said.err == "mastra: cannot\n"
+
+
+SHOUTER = """
+    import typer
+
+    from mastra_core.errors import ConfigurationError
+    from mastra_core.plugins import CommandDescription, hookimpl
+
+    @hookimpl
+    def mastra_commands():
+        return [CommandDescription(name="shouter", factory="THIS:commands", summary="shouts")]
+
+    def commands(name):
+        app = typer.Typer()
+
+        @app.command()
+        def say(text: str):
+            print(text.upper())
+
+        @app.command()
+        def fail():
+            raise ConfigurationError("cannot")
+
+        return app
+"""

@@ -24,12 +24,12 @@ from mastra_core.storage.records.engine import FULL, Fault, Inspection, Support,
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, matches
 from mastra_core.storage.records.wire import check_values
-from mastra_dynamodb.faults import DRIVER_ERRORS, fault_of
+from mastra_dynamodb.faults import DRIVER_ERRORS, code_of, fault_of
 from mastra_dynamodb.keys import ENTITY, item_key, layout_of, owner_key, recent_of
 from mastra_dynamodb.listing import Listing, is_owned, owner_of
 from mastra_dynamodb.recent import Marks, Queues
-from mastra_dynamodb.table import NEEDED, addition, creation, lacking
-from mastra_dynamodb.ttl import Expiries, warnings
+from mastra_dynamodb.table import NEEDED, addition, creation, lacking, missing_index
+from mastra_dynamodb.ttl import Expiries, state, warnings
 from mastra_dynamodb.wire import Item, decoded, fields_by, key_item, marks_of, place_of, record_at
 from mastra_dynamodb.writing import MAX_ITEMS, TRIES, Writer
 
@@ -85,7 +85,7 @@ class DynamoDBEngine:
         self._table = table
         self._expiries = expiries or Expiries({})
         self._region = region
-        self._make = partial(_client, region=region, endpoint=endpoint, credentials=dict(credentials or {}))
+        self._make = partial(connect, region=region, endpoint=endpoint, credentials=dict(credentials or {}))
         self._given = client
         self._client: Any = client
         self._workers: ThreadPoolExecutor | None = None
@@ -98,14 +98,14 @@ class DynamoDBEngine:
         """One DescribeTable; the table is never created or changed.
 
         Raises:
-            ConfigurationError: the index of threads and messages is missing; lists along another missing one read the whole table.
+            ConfigurationError: the index of threads and messages is missing; another one is asked for when it is needed.
         """
         self._workers = self._workers or ThreadPoolExecutor(WORKERS, thread_name_prefix="mastra-dynamodb")
         if self._client is None:
             self._client = await asyncio.get_running_loop().run_in_executor(self._workers, self._make)
         missing = lacking(_index_names(await self._call("describe_table", TableName=self._table)))
         if NEEDED in missing:
-            raise ConfigurationError(_missing_index(self._table, NEEDED, missing[NEEDED]))
+            raise ConfigurationError(missing_index(self._table, NEEDED))
         self._listing.absent = frozenset(missing)
 
     async def close(self) -> None:
@@ -278,7 +278,8 @@ class DynamoDBEngine:
         return await asyncio.get_running_loop().run_in_executor(self._workers, call)
 
 
-def _client(*, region: str | None, endpoint: str | None, credentials: Mapping[str, str]) -> Any:
+def connect(*, region: str | None, endpoint: str | None, credentials: Mapping[str, str]) -> Any:
+    """A boto3 client; *credentials* are its keyword arguments."""
     # A session of its own: boto3's default one may not be used from several threads.
     config = Config(retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=WORKERS, connect_timeout=5, read_timeout=30)
     arguments: Any = credentials
@@ -295,26 +296,19 @@ def _inspected(client: Any, name: str, expiries: Expiries) -> Inspection:
     client.get_item(TableName=name, Key=key_item(_PING))
     took = time.perf_counter() - asked
     missing = tuple(addition(name, index) for index in lacking(_index_names(described)))
-    told = _time_to_live(client, name, expiries)
-    return Inspection(server=server, missing=missing, warnings=told, round_trip_seconds=took)
-
-
-def _time_to_live(client: Any, name: str, expiries: Expiries) -> list[str]:
-    # Asked only where it matters: it needs a permission of its own.
-    if not expiries.by_entity:
-        return []
-    return warnings(expiries, client.describe_time_to_live(TableName=name)["TimeToLiveDescription"], table=name)
+    try:
+        described = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    except client.exceptions.ClientError as error:
+        if code_of(error) != "AccessDeniedException":
+            raise
+        notes = ["time to live was not looked at: allow dynamodb:DescribeTimeToLive"]
+        return Inspection(server=server, missing=missing, notes=notes, round_trip_seconds=took)
+    told = warnings(expiries, described, table=name)
+    return Inspection(server=server, missing=missing, notes=[state(described)], warnings=told, round_trip_seconds=took)
 
 
 def _index_names(described: Mapping[str, Any]) -> set[str]:
     return {index["IndexName"] for index in described["Table"].get("GlobalSecondaryIndexes", [])}
-
-
-def _missing_index(table: str, name: str, entity: str) -> str:
-    return (
-        f"DynamoDB table {table!r} has no index {name!r}, along which {entity} items are listed. Add it: "
-        f"aws dynamodb update-table --cli-input-json '{addition(table, name)}'"
-    )
 
 
 def _as_query(read: Read[Any]) -> Query[Any] | None:

@@ -13,10 +13,12 @@ from typing import Any
 import attrs
 
 from mastra_core import clock
+from mastra_core.errors import ConfigurationError
 from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import LATEST, Between, Query, matches, place
 from mastra_dynamodb.expressions import key_condition
 from mastra_dynamodb.keys import ENTITY, Index, index_partition, index_sort, item_key, layout_of, owner_key, partition_prefix, sort_prefix
+from mastra_dynamodb.table import missing_index
 from mastra_dynamodb.ttl import Expiries
 from mastra_dynamodb.wire import Item, Mark, decoded, held_key, key_item, marks_of, record_at, token_of
 
@@ -75,7 +77,7 @@ class Listing:
         expiries: what is not listed any more.
 
     Attributes:
-        absent: indexes that the table has not; what they would list is found by a scan.
+        absent: indexes that the table has not.
     """
 
     def __init__(self, *, call: Call, items: Items, table: str, expiries: Expiries) -> None:
@@ -86,10 +88,16 @@ class Listing:
         self.absent: frozenset[str] = frozenset()
 
     async def listed(self, query: Query[Any], owner: Owner | None) -> list[Any]:
-        """The records of *query*; *owner* gives the item at `owner_of`, and is asked only after the first page was asked for."""
+        """The records of *query*; *owner* gives the item at `owner_of`, and is asked only after the first page was asked for.
+
+        Raises:
+            ConfigurationError: the table has not the index that this list needs.
+        """
         path = _path_of(query)
         index = index_of(query)
-        if index is None or index.name in self.absent:
+        if index is not None and index.name in self.absent:
+            raise ConfigurationError(missing_index(self._table, index.name))
+        if index is None:
             records = [decoded(query.kind, item) async for item in self.scanned(query.kind, after=None)]
             records = [record for record in records if _accepts(query, record)]
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mastra_core.plugins import StoreDescription, hookimpl
+from mastra_core.plugins import CommandDescription, StoreDescription, hookimpl
 
 
 @hookimpl
@@ -11,3 +11,9 @@ def mastra_stores() -> list[StoreDescription]:
     return [
         StoreDescription(schemes=("dynamodb",), factory="mastra_dynamodb.store:open_dynamodb", summary="Amazon DynamoDB (not yet released)")
     ]
+
+
+@hookimpl
+def mastra_commands() -> list[CommandDescription]:
+    """`mastra dynamodb`."""
+    return [CommandDescription(name="dynamodb", factory="mastra_dynamodb.cli:commands", summary="templates, permissions and a local table")]

@@ -13,7 +13,7 @@ INDEXES = 7
 
 
 NEEDED = "gsi1"
-"""Without it there is no turn of an agent; what is listed along the others is found by a scan where they are not."""
+"""Without it there is no turn of an agent."""
 
 
 def creation(table: str) -> str:
@@ -39,6 +39,16 @@ def addition(table: str, name: str) -> str:
 def lacking(there: Collection[str]) -> dict[str, str]:
     """The indexes that records lie in and that are not *there*, each with the entity that is listed along it."""
     return {name: layout.entity for layout in LAYOUTS.values() for name in index_names(layout) if name not in there}
+
+
+def missing_index(table: str, name: str) -> str:
+    """What a user is told when a list needs an index that the table has not."""
+    entities = " and ".join(sorted(layout.entity for layout in LAYOUTS.values() if name in index_names(layout)))
+    return (
+        f"DynamoDB table {table!r} has no index {name!r}, along which {entities} items are listed. Add it: "
+        f"aws dynamodb update-table --cli-input-json '{addition(table, name)}'. Items that lie in it are there as soon as it is ACTIVE; "
+        "one index can be added at a time, and the store must be opened anew"
+    )
 
 
 def _index(name: str) -> dict[str, Any]:

@@ -125,6 +125,12 @@ def _expiry(options: object, *, at: str) -> Expiry | None:
     return Expiry(attribute, seconds) if enabled and isinstance(seconds, int) and seconds > 0 else None
 
 
+def state(described: Mapping[str, Any]) -> str:
+    """What DescribeTimeToLive says, in words."""
+    attribute = _deletes_by(described)
+    return "time to live is off: DynamoDB deletes nothing" if attribute is None else f"time to live is on, by the attribute {attribute!r}"
+
+
 def warnings(expiries: Expiries, described: Mapping[str, Any], *, table: str) -> list[str]:
     """What DescribeTimeToLive says that does not fit.
 
@@ -133,9 +139,10 @@ def warnings(expiries: Expiries, described: Mapping[str, Any], *, table: str) ->
         described: the answer's `TimeToLiveDescription`.
         table: the table's name.
     """
-    on = described.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
-    attribute = described.get("AttributeName") if on else None
+    attribute = _deletes_by(described)
     found = []
+    if attribute is not None and attribute not in ATTRIBUTES:
+        found.append(f"the table deletes by the attribute {attribute!r}, which no store writes; a store writes {' or '.join(ATTRIBUTES)}")
     for name in sorted({expiry.attribute for expiry in expiries.by_entity.values()}):
         entities = ", ".join(sorted(entity for entity, expiry in expiries.by_entity.items() if expiry.attribute == name))
         mend = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification 'Enabled=true, AttributeName={name}'"
@@ -147,6 +154,11 @@ def warnings(expiries: Expiries, described: Mapping[str, Any], *, table: str) ->
                 "A table has one such attribute: use the same attribute_name for all"
             )
     return found
+
+
+def _deletes_by(described: Mapping[str, Any]) -> str | None:
+    on = described.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+    return str(described.get("AttributeName")) if on else None
 
 
 def _asks_for_nothing(tests: Any) -> bool:
