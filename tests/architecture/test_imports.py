@@ -14,7 +14,8 @@ from tests.architecture.source import ROOT, core_modules, imported_names, plugin
 
 # The files of a plugin that may touch a database driver; faults.py names its exceptions, and says which of ours each one is.
 DRIVER_FILES = {
-    "connections.py", "engine.py", "faults.py", "setup.py", "store.py",
+    "address.py", "connection_state.py", "connections.py", "engine.py", "faults.py", "pipelines.py", "setup.py", "store.py",
+    "journal.py", "sending.py", "singles.py", "transactions.py",
     "vector_connection.py", "vector_engine.py", "vector_indexes.py", "vector_setup.py", "vectors.py",
 }  # fmt: skip
 DRIVERS = {"psycopg", "psycopg_pool", "redis", "boto3", "botocore", "pymongo"}

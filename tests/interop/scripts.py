@@ -18,9 +18,12 @@ FOLDER = Path(__file__).parent / "typescript"
 
 
 def answer_of(name: str, *arguments: str) -> Any:
-    """What the module of this name prints as JSON; where the packages are not installed the test is skipped, or fails if CI=true."""
+    """What the module of this name prints as JSON; where the packages are not installed the test is skipped, or fails if CI=true.
+
+    `openStore(url)` of opening.mjs is there for every module.
+    """
     try:
-        return typescript.run(FOLDER / name, *arguments)
+        return typescript.run(FOLDER / name, *arguments, before=FOLDER / "opening.mjs")
     except MissingServerError as error:
         if os.environ.get("CI") == "true":
             raise

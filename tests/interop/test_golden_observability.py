@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from mastra_core import clock
 from mastra_core.storage.domains.observability import ObservabilityDomain
 from mastra_core.storage.libsql.store import LibSQLStore
-from mastra_core.storage.records.span_kinds import SPANS, Span
 
 GOLDEN = Path(__file__).parent / "golden" / "libsql"
 
@@ -31,18 +29,6 @@ async def spans(tmp_path: Path) -> AsyncIterator[ObservabilityDomain]:
     shutil.copy(GOLDEN / "golden.db", tmp_path / "golden.db")
     async with LibSQLStore(url=f"file:{tmp_path}/golden.db") as store:
         yield store.observability
-
-
-def shown(span: Span) -> dict[str, Any]:
-    """A span as TypeScript shows it in a trace: every column, null where there is nothing."""
-    values = {field.stored: getattr(span, field.name) for field in SPANS.fields}
-    times = {field.stored for field in SPANS.fields if field.type == "time"}
-    return {name: clock.to_text(value) if name in times and value is not None else value for name, value in values.items()}
-
-
-def by_place(shown_spans: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Spans in our order: TypeScript leaves open which of two that started in one millisecond comes first."""
-    return sorted(shown_spans, key=lambda span: (span["startedAt"], span["spanId"]))
 
 
 async def test_spans_of_typescript_are_updated_and_deleted(spans: ObservabilityDomain, said: Mapping[str, Any]) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from mastra_core import clock
-from mastra_core.storage.domains.paging import Page
 from mastra_core.storage.domains.scores import ScoresDomain
 from mastra_core.storage.libsql.store import LibSQLStore
-from mastra_core.storage.records.score_kinds import SCORES, Score
-from mastra_core.storage.records.wire import to_document
+from mastra_core.storage.records.score_kinds import SCORES
+from tests.interop.shapes import score
 
 GOLDEN = Path(__file__).parent / "golden" / "libsql"
 
@@ -32,19 +31,6 @@ async def scores(tmp_path: Path) -> AsyncIterator[ScoresDomain]:
     shutil.copy(GOLDEN / "golden.db", tmp_path / "golden.db")
     async with LibSQLStore(url=f"file:{tmp_path}/golden.db") as store:
         yield store.scores
-
-
-def score(record: Score | None) -> dict[str, Any]:
-    """A score as TypeScript shows it: what is undefined is left out."""
-    assert record is not None
-    assert clock.to_text(record.created_at) == to_document(SCORES, record)["createdAt"]
-    return to_document(SCORES, record)
-
-
-def listed(page: Page[Score]) -> dict[str, Any]:
-    """A page of scores as TypeScript shows it."""
-    pagination = {"total": page.total, "page": page.page, "perPage": page.per_page, "hasMore": page.has_more}
-    return {"scores": [score(record) for record in page], "pagination": pagination}
 
 
 async def test_a_score_of_typescript_is_replaced_and_the_others_stay(scores: ScoresDomain, said: Mapping[str, Any]) -> None:

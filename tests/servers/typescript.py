@@ -16,7 +16,15 @@ from typing import Any
 from .dynamodb import CACHE, npm_commands
 from .process import MissingServerError
 
-PACKAGES = {"@mastra/core": "1.71.0", "@mastra/libsql": "1.23.1", "@mastra/memory": "1.31.0", "@mastra/pg": "1.27.1"}
+PACKAGES = {
+    "@mastra/core": "1.71.0",
+    "@mastra/dynamodb": "1.0.0",
+    "@mastra/libsql": "1.23.1",
+    "@mastra/memory": "1.31.0",
+    "@mastra/mongodb": "1.19.0",
+    "@mastra/pg": "1.27.1",
+    "@mastra/redis": "1.4.6",
+}
 """The versions that wrote the golden databases."""
 
 INSTALLED = CACHE / "typescript"
@@ -48,8 +56,8 @@ def install(folder: Path = INSTALLED) -> bool:
     raise RuntimeError("npm could not fetch Mastra's packages; check its registry setting.\n" + "\n".join(failures))
 
 
-def run(script: Path, *arguments: str) -> Any:
-    """What the ES module *script* prints as JSON, run by Node among the installed packages.
+def run(script: Path, *arguments: str, before: Path | None = None) -> Any:
+    """What the ES module *script* prints as JSON, run by Node among the installed packages, with the text of *before* put before it.
 
     Raises:
         MissingServerError: the packages are not installed.
@@ -58,7 +66,8 @@ def run(script: Path, *arguments: str) -> Any:
     if not _found(INSTALLED):
         raise MissingServerError("Mastra's TypeScript packages are not installed: run `make servers`")
     command = [str(node()), "--input-type=module", "-", *arguments]
-    done = subprocess.run(command, input=script.read_text(), cwd=INSTALLED, capture_output=True, text=True, check=False, timeout=120)
+    text = (before.read_text() if before else "") + script.read_text()
+    done = subprocess.run(command, input=text, cwd=INSTALLED, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
         raise RuntimeError(f"{script.name} ended with exit code {done.returncode}: {done.stderr.strip()}")
     return json.loads(done.stdout)

@@ -26,7 +26,9 @@ _COLUMNS = (("version", "INTEGER"), ("fingerprint", "TEXT"), ("applied_at", "TEX
 _SHOWN = 5
 
 Found = Collection[Sequence[Any]]
-"""What is there: (table, column) of each column, and ("", index) of each index."""
+"""What is there: (table, column) of each column, ("", index) of each index that is whole, and (`NAMESPACE`, name) of the namespace."""
+
+NAMESPACE = "namespace"
 
 
 @attrs.frozen
@@ -37,11 +39,13 @@ class Lack:
         what: its name, such as `column mastra_threads.title`.
         statement: what adds it, ended by a semicolon.
         essential: whether reading and writing need it; an index makes them fast, and the record of migrations the next start.
+        index: the index that it is.
     """
 
     what: str
     statement: str
     essential: bool
+    index: Index | None = None
 
 
 @attrs.frozen(eq=False, slots=False, kw_only=True)
@@ -56,6 +60,8 @@ class Schema:
         now: the expression of the current instant as ISO text.
         kinds: whose tables.
         version: of the tables, see SCHEMA_VERSION.
+        record: how statements name the record of migrations.
+        namespace: the name of what the tables lie in, where that may have to be made first, and the statement that makes it.
     """
 
     dialect: Dialect
@@ -65,12 +71,15 @@ class Schema:
     now: str
     kinds: Sequence[Kind[Any]] = KINDS
     version: int = SCHEMA_VERSION
+    record: str = f'"{TABLE}"'
+    namespace: tuple[str, str] | None = None
 
     @cached_property
     def objects(self) -> tuple[str, ...]:
         """The statements that make every table and index which is not there."""
         tables = [create_table(self.dialect, kind) for kind in self.kinds]
-        return tuple(f"{text};" for text in [*tables, *(create_index(self.dialect, index) for index in self.indexes)])
+        place = [] if self.namespace is None else [self.namespace[1]]
+        return tuple(f"{text};" for text in [*place, *tables, *(create_index(self.dialect, index) for index in self.indexes)])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -84,11 +93,11 @@ class Schema:
         It fails for want of the table where nothing was ever recorded.
         """
         names = ", ".join(f"'{kind.name}'" for kind in self.kinds)
-        return f'SELECT version, fingerprint, applied_by, ({self.tables.format(names)}) FROM "{TABLE}"'
+        return f"SELECT version, fingerprint, applied_by, ({self.tables.format(names)}) FROM {self.record}"
 
     def ddl(self) -> tuple[str, ...]:
         """The statements that make a fresh database, each ended by a semicolon; where things are there already they change nothing."""
-        return (*self.objects, _create_record(), self._record())
+        return (*self.objects, self._create_record(), self.recording())
 
     def ready(self, rows: Sequence[Sequence[Any]]) -> bool:
         """Whether the answer to `probe` says that nothing has to be added.
@@ -116,6 +125,8 @@ class Schema:
         there = {(row[0], row[1]) for row in found}
         tables = {table for table, _ in there}
         lacks: list[Lack] = []
+        if self.namespace is not None and (NAMESPACE, self.namespace[0]) not in there:
+            lacks.append(Lack(f"schema {self.namespace[0]}", f"{self.namespace[1]};", essential=True))
         for kind in self.kinds:
             if kind.name not in tables:
                 lacks.append(Lack(f"table {kind.name}", f"{create_table(self.dialect, kind)};", essential=True))
@@ -123,16 +134,16 @@ class Schema:
             lacks += self._columns(kind, there)
         for index in self.indexes:
             if ("", index.name) not in there:
-                lacks.append(Lack(f"index {index.name}", f"{create_index(self.dialect, index)};", essential=False))
+                lacks.append(Lack(f"index {index.name}", f"{create_index(self.dialect, index)};", essential=False, index=index))
         if TABLE not in tables:
-            return [*lacks, Lack(f"table {TABLE}", _create_record(), essential=False)]
+            return [*lacks, Lack(f"table {TABLE}", self._create_record(), essential=False)]
         unknown = [(name, declared) for name, declared in _COLUMNS if (TABLE, name) not in there]
-        add = f'ALTER TABLE "{TABLE}" ADD COLUMN'
+        add = f"ALTER TABLE {self.record} ADD COLUMN"
         return [*lacks, *(Lack(f"column {TABLE}.{name}", f"{add} {name} {declared};", essential=False) for name, declared in unknown)]
 
     def additions(self, found: Found) -> list[str]:
         """The statements of a migration, to be run as one transaction that no other process can enter between `catalog` and its end."""
-        return [*(lack.statement for lack in self.lacks(found)), self._record()]
+        return [*(lack.statement for lack in self.lacks(found)), self.recording()]
 
     def missing(self, found: Found, rows: Sequence[Sequence[Any]] | None) -> tuple[str, ...]:
         """The statements that make a database complete, given what is there and the answer to `probe`.
@@ -144,7 +155,7 @@ class Schema:
         """
         done = rows is None or self.ready(rows)
         lacks = [lack.statement for lack in self.lacks(found)]
-        return tuple(lacks if done else [*lacks, self._record()])
+        return tuple(lacks if done else [*lacks, self.recording()])
 
     def require(self, found: Found, *, at: str) -> None:
         """Accept a database to which nothing may be added, if it has every table and column.
@@ -175,10 +186,14 @@ class Schema:
                 lacks.append(Lack(f"column {kind.name}.{column.name}", f"{text};", essential=True))
         return lacks
 
-    def _record(self) -> str:
+    def recording(self) -> str:
+        """The statement that writes down that everything is there."""
         values = f"SELECT {self.version}, '{self.fingerprint}', {self.now}, '{_release()}'"
-        known = f"SELECT 1 FROM \"{TABLE}\" WHERE fingerprint = '{self.fingerprint}'"
-        return f'INSERT INTO "{TABLE}" ({", ".join(name for name, _ in _COLUMNS)}) {values} WHERE NOT EXISTS ({known});'
+        known = f"SELECT 1 FROM {self.record} WHERE fingerprint = '{self.fingerprint}'"
+        return f"INSERT INTO {self.record} ({', '.join(name for name, _ in _COLUMNS)}) {values} WHERE NOT EXISTS ({known});"
+
+    def _create_record(self) -> str:
+        return f"CREATE TABLE IF NOT EXISTS {self.record} ({', '.join(f'{name} {declared}' for name, declared in _COLUMNS)});"
 
 
 def newest(rows: Sequence[Sequence[Any]]) -> int | None:
@@ -189,10 +204,6 @@ def newest(rows: Sequence[Sequence[Any]]) -> int | None:
 def _version(row: Sequence[Any]) -> int:
     """Null where somebody else's table of that name was completed."""
     return row[0] or 0
-
-
-def _create_record() -> str:
-    return f'CREATE TABLE IF NOT EXISTS "{TABLE}" ({", ".join(f"{name} {declared}" for name, declared in _COLUMNS)});'
 
 
 def _release() -> str:

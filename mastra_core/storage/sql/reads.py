@@ -230,12 +230,13 @@ def _window_text(dialect: Dialect, shape: Shape) -> str:
     found = ", ".join(f"{columns[name]} AS w{index}" for index, name in enumerate(place))
     met = "".join(f" AND {text}" for text in shape.conditions).replace("{}", dialect.parameter)
     order = _order(dialect, kind, path)
-    near = ", ".join(f"w.w{index}" for index in range(len(path.by), len(place)))
-    same = " AND ".join(f"{columns[name]} = w.w{index}" for index, name in enumerate(path.by)) or "1 = 1"
+    # Single values, and no join: PostgreSQL follows an index in its order only from a place that it knows before it begins.
+    near = ", ".join(f"(SELECT w{index} FROM w)" for index in range(len(path.by), len(place)))
+    same = " AND ".join(f"{columns[name]} = (SELECT w{index} FROM w)" for index, name in enumerate(path.by)) or "1 = 1"
 
     def side(sign: str, *, descending: bool) -> str:
         return (
-            f"SELECT * FROM (SELECT {selected(dialect, kind)} FROM w, {dialect.table(kind)} AS r "
+            f"SELECT * FROM (SELECT {selected(dialect, kind)} FROM {dialect.table(kind)} AS r "
             f"WHERE {same} AND ({', '.join(order)}) {sign} ({near}){met} "
             f"ORDER BY {_ordering(order, descending=descending)} LIMIT {dialect.parameter}) AS side"
         )

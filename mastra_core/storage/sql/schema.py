@@ -21,6 +21,7 @@ class Index:
         where: of which rows it is; "" for all.
         unique: whether no two rows may agree in the columns.
         using: the method, where it is not the database's default.
+        options: what the database calls its storage and place, ready to stand behind the columns.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Index:
     where: str = ""
     unique: bool = False
     using: str = ""
+    options: str = ""
 
 
 def create_table(dialect: Dialect, kind: Kind[Any]) -> str:
@@ -57,8 +59,9 @@ def add_column(dialect: Dialect, kind: Kind[Any], column: Column, *, fill: bool)
     return "; ".join(texts)
 
 
-def create_index(dialect: Dialect, index: Index) -> str:
-    """The statement that makes an index if it is not there."""
+def create_index(dialect: Dialect, index: Index, *, how: str = "") -> str:
+    """The statement that makes an index if it is not there; *how* stands before that, such as "CONCURRENTLY "."""
     table, unique = dialect.table(index.kind), "UNIQUE " if index.unique else ""
     using, where = f" USING {index.using}" if index.using else "", f" WHERE {index.where}" if index.where else ""
-    return f'CREATE {unique}INDEX IF NOT EXISTS "{index.name}" ON {table}{using} ({index.columns}){where}'
+    options = f" {index.options}" if index.options else ""
+    return f'CREATE {unique}INDEX {how}IF NOT EXISTS "{index.name}" ON {table}{using} ({index.columns}){options}{where}'

@@ -157,18 +157,22 @@ def _raised_values(dialect: Dialect, kind: Kind[Any], name: str, instant: dateti
     return [dialect.time_parameter(instant)] * len(dialect.columns(kind.by_name[name]))
 
 
-@lru_cache(maxsize=512)
 def _insert_text(dialect: Dialect, shape: _SaveShape, rows: int) -> str:
+    head, row, tail = _insert_parts(dialect, shape)
+    return f"{head} VALUES {', '.join([row] * rows)}{tail}"
+
+
+@lru_cache(maxsize=512)
+def _insert_parts(dialect: Dialect, shape: _SaveShape) -> tuple[str, str, str]:
+    """What comes before the rows, a row, and what comes after; the whole text of 500 spans is 0.3 MB, too much to keep for each number."""
     kind = shape.kind
     columns = [column for field in kind.fields for column in dialect.columns(field)]
     row = "(" + ", ".join(column.bind.replace("{}", dialect.parameter) for column in columns) + ")"
     keys = ", ".join(f'"{kind.by_name[name].column}"' for name in kind.key)
-    head = (
-        f"INSERT INTO {dialect.table(kind)} AS r ({', '.join(_quoted(column.name) for column in columns)}) VALUES {', '.join([row] * rows)}"
-    )
+    head = f"INSERT INTO {dialect.table(kind)} AS r ({', '.join(_quoted(column.name) for column in columns)})"
     tail = "" if shape.silent else f" RETURNING {_returning(dialect, kind, shape.returned)}"
     if shape.present == "refuse":
-        return f"{head} ON CONFLICT ({keys}) DO NOTHING{tail}"
+        return head, row, f" ON CONFLICT ({keys}) DO NOTHING{tail}"
     taken = {field.name for field in kind.fields if field.name not in {*kind.key, *kind.keep}} if shape.only is None else set(shape.only)
     sets = [
         f"{_quoted(column.name)} = excluded.{_quoted(column.name)}"
@@ -181,7 +185,7 @@ def _insert_text(dialect: Dialect, shape: _SaveShape, rows: int) -> str:
     first = _quoted(kind.by_name[kind.key[0]].column)
     sets = sets or [f"{first} = excluded.{first}"]
     met = f" WHERE {filled(dialect, shape.conditions)}" if shape.conditions else ""
-    return f"{head} ON CONFLICT ({keys}) DO UPDATE SET {', '.join(sets)}{met}{tail}"
+    return head, row, f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(sets)}{met}{tail}"
 
 
 def _raises(dialect: Dialect, field: Field) -> list[str]:

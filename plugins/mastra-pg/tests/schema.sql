@@ -22,6 +22,7 @@ CREATE INDEX IF NOT EXISTS "mastra_ai_spans_orgid_userid_idx" ON "mastra_ai_span
 CREATE INDEX IF NOT EXISTS "mastra_ai_spans_metadata_gin_idx" ON "mastra_ai_spans" USING gin (metadata);
 CREATE INDEX IF NOT EXISTS "mastra_ai_spans_tags_gin_idx" ON "mastra_ai_spans" USING gin (tags);
 CREATE INDEX IF NOT EXISTS "mastra_threads_resource_order_idx" ON "mastra_threads" ("resourceId", "createdAtZ" DESC, id COLLATE "C" DESC);
+CREATE INDEX IF NOT EXISTS "mastra_threads_order_idx" ON "mastra_threads" ("createdAtZ" DESC, id COLLATE "C" DESC);
 CREATE INDEX IF NOT EXISTS "mastra_messages_thread_order_idx" ON "mastra_messages" (thread_id, "createdAtZ" DESC, id COLLATE "C" DESC);
 CREATE INDEX IF NOT EXISTS "mastra_messages_resource_order_idx" ON "mastra_messages" ("resourceId", "createdAtZ" DESC, id COLLATE "C" DESC);
 CREATE INDEX IF NOT EXISTS "mastra_workflow_snapshot_name_order_idx" ON "mastra_workflow_snapshot" (workflow_name, "createdAtZ" DESC, run_id COLLATE "C" DESC);

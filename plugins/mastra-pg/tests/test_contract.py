@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from mastra_core.clock import is_stored_form
 from mastra_core.storage.records.kind import Field, Key, Kind
 from mastra_core.testing import CompositeContract, EngineContract, MemoryContract
+from mastra_pg.connections import Connections
 from mastra_pg.dialect import POSTGRESQL
 from mastra_pg.engine import PostgreSQLEngine
 from mastra_pg.store import PostgresStore
@@ -39,10 +40,10 @@ class TestPostgreSQLEngine(EngineContract):
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
             await connection.execute("DROP SCHEMA public CASCADE")
             await connection.execute("CREATE SCHEMA public")
-        yield PostgreSQLEngine(self.url, max_connections=10)
+        yield PostgreSQLEngine(Connections(self.url, max_connections=10))
 
     def again(self, engine: PostgreSQLEngine) -> PostgreSQLEngine:
-        return PostgreSQLEngine(self.url, max_connections=10)
+        return PostgreSQLEngine(Connections(self.url, max_connections=10))
 
     async def peek(self, engine: PostgreSQLEngine, kind: Kind[Any], key: Key) -> Mapping[str, Any] | None:
         async with await psycopg.AsyncConnection.connect(self.url, row_factory=dict_row) as connection:

@@ -1,10 +1,9 @@
-"""The real `@mastra/pg` searches vectors that we wrote and goes on with them, and what it wrote, now and long ago, is read here."""
+"""The real `@mastra/pg` searches vectors that we wrote and goes on with them, and what it wrote is read here."""
 
 from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,37 +12,11 @@ import pytest
 from mastra_pg import PgVector
 from tests.interop.scripts import answer_of
 
-GOLDEN = Path(__file__).parent / "golden"
-INDEX = "memory_messages_384"
-# What the script that made the golden data asked for: mostly one component.
-NEAR_THE_THIRD = [1 if place == 3 else 0.01 for place in range(384)]
-
 CHANCE = random.Random(3)
 ROWS = {f"v{number}": [CHANCE.gauss(0, 1) for _ in range(8)] for number in range(60)}
 METADATA = [{"n": number, "owner": f"u{number % 3}", "odd": 'q"\\ é 🎉', "list": ["a", number % 2]} for number in range(60)]
 ASKED = [CHANCE.gauss(0, 1) for _ in range(8)]
 FILTERS: list[Any] = [None, {"owner": "u1"}, {"n": {"$gte": 30}}, {"$or": [{"n": 7}, {"owner": "u2"}]}, {"none": None}]
-
-
-async def test_golden_vectors_are_read_as_typescript_reads_them(postgres_url: str) -> None:
-    """The same indexes, ids, metadata and scores, out of a table that TypeScript made; and it takes new ones."""
-    said = json.loads((GOLDEN / "vectors.json").read_text())
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute((GOLDEN / "vectors.sql").read_text())
-    async with PgVector(connection_string=postgres_url) as vectors:
-        assert await vectors.list_indexes() == list(said["vector.indexes"])
-        expected = said["vector.indexes"][INDEX]
-        described = await vectors.describe_index(INDEX)
-        assert (described.dimension, described.metric, described.count) == (expected["dimension"], expected["metric"], expected["count"])
-        answered = sorted(said[f"vector.query.{INDEX}"], key=lambda match: (-match["score"], match["id"]))
-        found = await vectors.query(INDEX, query_vector=NEAR_THE_THIRD, top_k=len(answered))
-        assert [(match.id, match.metadata) for match in found] == [(match["id"], match["metadata"]) for match in answered]
-        assert [match.score for match in found] == pytest.approx([match["score"] for match in answered], abs=1e-7)
-        ours = await vectors.query(INDEX, query_vector=NEAR_THE_THIRD, top_k=100, filter={"resource_id": "user-b"})
-        assert {match.metadata["thread_id"] for match in ours} == {"thread-wm"}
-        await vectors.create_index(INDEX, dimension=384, metadata_indexes=["thread_id"])
-        await vectors.upsert(INDEX, vectors=[NEAR_THE_THIRD], ids=["new"])
-        assert [match.id for match in await vectors.query(INDEX, query_vector=NEAR_THE_THIRD, top_k=1)] == ["new"]
 
 
 async def test_two_languages_take_turns_on_one_index(postgres_url: str) -> None:

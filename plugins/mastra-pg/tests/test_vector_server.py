@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from array import array
 from collections.abc import AsyncIterator, Iterator
@@ -307,3 +308,22 @@ async def test_a_url_opens_it(postgres_url: str) -> None:
     assert isinstance(store, PgVector)
     await store.create_index("docs", dimension=2)
     await store.close()
+
+
+async def test_an_index_can_be_made_while_the_field_of_another_is_being_indexed(postgres_url: str) -> None:
+    """Two programs that set up at once never wait for each other without end."""
+    async with PgVector(connection_string=postgres_url) as one, PgVector(connection_string=postgres_url) as other:
+        await one.create_index("a", dimension=2)
+        async with await psycopg.AsyncConnection.connect(postgres_url) as writer:
+            await writer.execute("INSERT INTO a (vector_id, embedding) VALUES ('x', '[1,2]')")
+            mending = asyncio.create_task(one.create_index("a", dimension=2, metadata_indexes=["owner"]))
+            while not rows(postgres_url, "SELECT 1 FROM pg_stat_progress_create_index"):
+                await asyncio.sleep(0.02)
+            sessions = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query <> '' AND pid <> pg_backend_pid()"
+            before = set(rows(postgres_url, sessions))
+            making = asyncio.create_task(other.create_index("b", dimension=2))
+            while set(rows(postgres_url, sessions)) <= before:
+                await asyncio.sleep(0.02)
+            await writer.commit()
+            await asyncio.wait_for(asyncio.gather(mending, making), 60)
+        assert sorted(await other.list_indexes()) == ["a", "b"]

@@ -1,7 +1,6 @@
 // Reads what a file holds as the TypeScript package reads it, then changes it as that package changes it.
-import { LibSQLStore } from '@mastra/libsql';
 
-const store = new LibSQLStore({ id: 'interop', url: process.argv[2] });
+const store = await openStore(process.argv[2]);
 await store.init();
 const memory = await store.getStore('memory');
 const read = {

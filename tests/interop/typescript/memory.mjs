@@ -1,9 +1,8 @@
 // A Memory of TypeScript goes on with threads that Python wrote: recalls, saves, renames, remembers, clones, deletes.
-import { LibSQLStore } from '@mastra/libsql';
 import { Memory } from '@mastra/memory';
 
 const [url] = process.argv.slice(2);
-const storage = new LibSQLStore({ id: 'interop', url });
+const storage = await openStore(url);
 const remembering = scope => new Memory({ storage, options: { lastMessages: 2, workingMemory: { enabled: true, scope } } });
 const memory = remembering('resource');
 const ofThread = remembering('thread');

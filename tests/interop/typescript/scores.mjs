@@ -1,10 +1,9 @@
 // Reads scores that Python wrote as the TypeScript package reads them, then replaces one and writes others.
 import { readFileSync } from 'node:fs';
-import { LibSQLStore } from '@mastra/libsql';
 
 const [url, wanted] = process.argv.slice(2);
 const { values, score } = JSON.parse(readFileSync(wanted, 'utf8'));
-const store = new LibSQLStore({ id: 'interop', url });
+const store = await openStore(url);
 await store.init();
 const scores = await store.getStore('scores');
 const pagination = { page: 0, perPage: 100 };

@@ -1,10 +1,9 @@
 // Reads spans that Python wrote as the TypeScript package reads them, then updates two, deletes a trace and writes others.
 import { readFileSync } from 'node:fs';
-import { LibSQLStore } from '@mastra/libsql';
 
 const [url, wanted] = process.argv.slice(2);
 const { values, span } = JSON.parse(readFileSync(wanted, 'utf8'));
-const store = new LibSQLStore({ id: 'interop', url });
+const store = await openStore(url);
 await store.init();
 const observability = await store.getStore('observability');
 const pagination = { page: 0, perPage: 100 };

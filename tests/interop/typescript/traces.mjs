@@ -1,8 +1,7 @@
 // Lists the traces that Python's runs left, and opens the one asked for, as the TypeScript package does.
-import { LibSQLStore } from '@mastra/libsql';
 
 const [url, traceId] = process.argv.slice(2);
-const store = new LibSQLStore({ id: 'interop', url });
+const store = await openStore(url);
 await store.init();
 const observability = await store.getStore('observability');
 const pagination = { page: 0, perPage: 100 };

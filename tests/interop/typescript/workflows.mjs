@@ -1,10 +1,9 @@
 // Reads runs that Python wrote as the TypeScript package reads them, then changes one, deletes one and writes one.
 import { readFileSync } from 'node:fs';
-import { LibSQLStore } from '@mastra/libsql';
 
 const [url, wanted] = process.argv.slice(2);
 const { values } = JSON.parse(readFileSync(wanted, 'utf8'));
-const store = new LibSQLStore({ id: 'interop', url });
+const store = await openStore(url);
 await store.init();
 const workflows = await store.getStore('workflows');
 const run = { workflowName: 'w', runId: 'ours' };

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mastra_pg.indexes import Index
     from mastra_pg.store import PostgresStore
     from mastra_pg.vector_layouts import Flat, Hnsw, IvfFlat
     from mastra_pg.vectors import PgVector
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Flat": "mastra_pg.vector_layouts",
     "Hnsw": "mastra_pg.vector_layouts",
+    "Index": "mastra_pg.indexes",
     "IvfFlat": "mastra_pg.vector_layouts",
     "PgVector": "mastra_pg.vectors",
     "PostgresStore": "mastra_pg.store",
 }
 
-__all__ = ["Flat", "Hnsw", "IvfFlat", "PgVector", "PostgresStore"]
+__all__ = ["Flat", "Hnsw", "Index", "IvfFlat", "PgVector", "PostgresStore"]
 
 
 def __getattr__(name: str) -> Any:

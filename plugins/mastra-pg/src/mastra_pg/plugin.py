@@ -10,7 +10,9 @@ def mastra_stores() -> list[StoreDescription]:
     """The PostgreSQL store."""
     return [
         StoreDescription(
-            schemes=("postgresql", "postgres"), factory="mastra_pg.store:open_postgres", summary="PostgreSQL (not yet released)"
+            schemes=("postgresql", "postgres"),
+            factory="mastra_pg.store:open_postgres",
+            summary="PostgreSQL; reads and writes what @mastra/pg does",
         )
     ]
 
@@ -22,7 +24,7 @@ def mastra_vectors() -> list[VectorDescription]:
         VectorDescription(
             schemes=("postgresql", "postgres"),
             factory="mastra_pg.vectors:open_pg_vector",
-            summary="PostgreSQL with pgvector; reads and writes what @mastra/pg does (not yet released)",
+            summary="PostgreSQL with pgvector; reads and writes what @mastra/pg does",
             port_version=1,
         )
     ]

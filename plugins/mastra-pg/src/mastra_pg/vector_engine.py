@@ -10,13 +10,12 @@ Talks to psycopg; must not know what statements say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from mastra_core.errors import ConflictError, InvalidInputError
 from mastra_core.storage.records.engine import Fault
@@ -27,6 +26,8 @@ from mastra_core.storage.vectors.engine import NoIndex, Search
 from mastra_core.storage.vectors.floats import Packed
 from mastra_core.storage.vectors.port import IndexDescription, Metric, VectorMatch
 from mastra_pg import vector_queries, vector_tables, vector_writes
+from mastra_pg.connection_state import Connection
+from mastra_pg.connections import Connections
 from mastra_pg.faults import diagnose
 from mastra_pg.vector_filters import pushed
 from mastra_pg.vector_layouts import Layout, check_dimension, settings
@@ -35,15 +36,11 @@ from mastra_pg.vector_rows import match, metadata_of
 from mastra_pg.vector_setup import make, mend
 from mastra_pg.vector_tables import Table, Wanted, check_same
 
-CONNECT_SECONDS = 10
-
 LOOKED_AT = 8
 """How many times top_k of the nearest are asked for what PostgreSQL cannot decide, before all of them are."""
 
 PAGE = 500
 """Rows that are looked at together."""
-
-OPTIONS: Mapping[str, Any] = {"autocommit": True, "application_name": "mastra", "prepare_threshold": None}
 
 # What a statement meets with when the table is no longer what it was.
 _STALE = (
@@ -56,7 +53,6 @@ _STALE = (
 )
 
 T = TypeVar("T")
-Connection = AsyncConnection[tuple[Any, ...]]
 
 
 class _Replaced(Exception):
@@ -67,40 +63,27 @@ class PgVectorEngine:
     """Everything of the vector port, in one PostgreSQL database.
 
     Args:
-        conninfo: a connection string of libpq.
+        connections: to the server; opened and closed with the engine.
         schema: where the tables are; None: the first of the search path.
         layout: of new indexes.
-        max_connections: how many connections at most.
     """
 
     driver_errors: tuple[type[BaseException], ...] = (psycopg.Error, PoolTimeout)
 
-    def __init__(self, conninfo: str, *, schema: str | None, layout: Layout, max_connections: int = 20) -> None:
+    def __init__(self, connections: Connections, *, schema: str | None, layout: Layout) -> None:
         self.layout = layout
-        self._conninfo = conninfo
+        self.connections = connections
         self._schema = schema
-        self._max_connections = max_connections
-        self._pool: AsyncConnectionPool[Connection] | None = None
         self._tables: dict[str, Table] = {}
         self._setting_up = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect; nothing is made before the first index."""
-        self._pool = AsyncConnectionPool(
-            self._conninfo,
-            min_size=1,
-            max_size=self._max_connections,
-            open=False,
-            timeout=10,
-            kwargs=dict(OPTIONS),
-            name="mastra-pg-vector",
-        )
-        await self._pool.open(wait=True, timeout=CONNECT_SECONDS)
+        await self.connections.open()
 
     async def close(self) -> None:
-        """Close the pool that open() made."""
-        if self._pool is not None:
-            await self._pool.close()
+        """Close what open() opened."""
+        await self.connections.close()
 
     async def create_index(
         self, name: str, *, dimension: int, metric: Metric, metadata_indexes: Sequence[Path], layout: Layout | None = None
@@ -110,8 +93,8 @@ class PgVectorEngine:
         wanted = Wanted(name=name, dimension=dimension, metric=metric, layout=layout or self.layout, fields=metadata_indexes)
         table = await self._read(name)
         if table is None:
-            async with self._setting_up, self._connection() as connection:
-                await make(connection, wanted, schema=self._schema)
+            async with self._setting_up:
+                await make(self.connections, wanted, schema=self._schema)
             table = await self._table(name)
         check_same(wanted, table, layout=layout is not None)
         if table.mends or table.lacks(metadata_indexes):
@@ -129,7 +112,7 @@ class PgVectorEngine:
         table = await self._read(name)
         if table is not None:
             del self._tables[name]
-            await self._rows(Statement(f"DROP TABLE IF EXISTS {table.relation}", {}))
+            await self._changed(Statement(f"DROP TABLE IF EXISTS {table.relation}", {}))
 
     async def upsert(self, name: str, rows: Sequence[Row]) -> None:
         """Write all rows in one statement."""
@@ -183,7 +166,7 @@ class PgVectorEngine:
 
     async def _mend(self, name: str, fields: Sequence[Path]) -> None:
         async with self._setting_up:
-            await mend(self._connection, lambda: self._read(name), fields)
+            await mend(self.connections, lambda: self._read(name), fields)
         await self._read(name)
 
     async def _read(self, name: str) -> Table | None:
@@ -253,7 +236,7 @@ class PgVectorEngine:
         part = pushed(search.condition)
         where = vector_queries.places(table, search.vector, part)
         read = vector_queries.rows_at(table, with_vector=search.include_vector)
-        async with self._connection() as connection, connection.transaction():
+        async with self.connections.connection() as connection, connection.transaction():
             # Places hold within one snapshot only.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             async with connection.cursor(name="nearest") as cursor:
@@ -278,37 +261,39 @@ class PgVectorEngine:
         part = pushed(target.condition)
         if part.rest == ALWAYS:
             return await self._changed(vector_writes.of_part(statement, part))
-        count, after = 0, ""
-        async with self._connection() as connection, connection.transaction():
+
+        async def page_by_page(connection: Connection) -> int:
+            count, after = 0, ""
             while True:
                 page = vector_writes.page(table, part, after=after, limit=PAGE)
-                rows = await (await connection.execute(page.sql, page.values)).fetchall()
+                rows = await (await connection.execute(page.sql, page.values, prepare=False)).fetchall()
                 meant = [name for name, text in rows if met(part.rest, metadata_of(table, name, text))]
                 if meant:
                     change = vector_writes.of_ids(statement, meant)
-                    count += (await connection.execute(change.sql, change.values)).rowcount
+                    count += (await connection.execute(change.sql, change.values, prepare=False)).rowcount
                 if len(rows) < PAGE:
                     return count
                 after = rows[-1][0]
 
+        return await self.connections.transaction("BEGIN", page_by_page)
+
     async def _changed(self, statement: Statement) -> int:
-        async with self._connection() as connection:
-            return int((await connection.execute(statement.sql, statement.values)).rowcount)
+        async def work(connection: Connection) -> int:
+            return int((await connection.execute(statement.sql, statement.values, prepare=False)).rowcount)
+
+        return await self.connections.write(work)
 
     async def _rows(self, statement: Statement) -> list[tuple[Any, ...]]:
-        async with self._connection() as connection:
-            cursor = await connection.execute(statement.sql, statement.values)
-            return [] if cursor.description is None else await cursor.fetchall()
+        return (await self._piped([statement]))[0]
 
     async def _piped(self, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
-        """The rows of every statement, in one round trip and one transaction."""
-        async with self._connection() as connection:
+        """The rows of every statement, in one round trip and one transaction; none is prepared, as a plan must fit its values."""
+
+        async def work(connection: Connection) -> list[list[tuple[Any, ...]]]:
             cursors = [connection.cursor() for _ in statements]
             async with connection.pipeline():
                 for cursor, statement in zip(cursors, statements, strict=True):
-                    await cursor.execute(statement.sql, statement.values)
+                    await cursor.execute(statement.sql, statement.values, prepare=False)
             return [await cursor.fetchall() for cursor in cursors]
 
-    def _connection(self) -> Any:
-        assert self._pool is not None
-        return self._pool.connection()
+        return await self.connections.read(work)

@@ -5,38 +5,34 @@ Talks to psycopg; must not know searches.
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 
 from mastra_core.errors import ConfigurationError, InvalidInputError
 from mastra_core.storage.vectors.checks import check_no_twin
 from mastra_core.storage.vectors.conditions import Path
 from mastra_pg import vector_tables
+from mastra_pg.connection_state import Connection
+from mastra_pg.connections import Connections
+from mastra_pg.locks import holding
+from mastra_pg.names import qualified, quoted
 from mastra_pg.vector_names import field_index
-from mastra_pg.vector_tables import Extension, Table, Wanted, qualified, quoted
+from mastra_pg.vector_tables import Extension, Table, Wanted
 
 LOCK = 7_274_002
 """The advisory lock under which vector tables are made and changed."""
 
-Connection = AsyncConnection[tuple[Any, ...]]
-Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
-
-async def make(connection: Connection, wanted: Wanted, *, schema: str | None) -> None:
+async def make(connections: Connections, wanted: Wanted, *, schema: str | None) -> None:
     """Make the table, the extension and the schema, unless they are there; of many that do so at once one makes them.
 
     Raises:
         InvalidInputError: something else has the name, or one that differs by case alone.
         ConfigurationError: pgvector is not installed, or this role may not create the extension.
     """
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    async with holding(connections, LOCK) as connection:
         if schema is not None and not await _rows(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [schema]):
             await connection.execute(f"CREATE SCHEMA {quoted(schema)}")
         extension = await _extension(connection)
@@ -49,26 +45,23 @@ async def make(connection: Connection, wanted: Wanted, *, schema: str | None) ->
             await connection.execute(statement)
 
 
-async def mend(connect: Connect, read: Callable[[], Awaitable[Table | None]], fields: Sequence[Path]) -> None:
+async def mend(connections: Connections, read: Callable[[], Awaitable[Table | None]], fields: Sequence[Path]) -> None:
     """Run what the table that *read* gives lacks, and make the missing indexes of *fields* without keeping writers waiting.
 
     Of many that do so at once one does, the others wait; it holds a lock in one transaction, and works outside of it, because an index
-    cannot be made concurrently within one. Nobody waits for that lock within the server: the making of an index would wait for them.
+    cannot be made concurrently within one.
 
     Raises:
-        ConfigurationError: this role may not change the table.
+        ConfigurationError: this role may not change the table, or the pool that was handed in has one connection.
     """
-    while True:
-        async with connect() as keeper, keeper.transaction():
-            # Without parameters, as one that has some leaves a snapshot open, which the making of an index waits for.
-            won = await (await keeper.execute(f"SELECT pg_try_advisory_xact_lock({LOCK})")).fetchone()
-            if won == (True,):
-                table = await read()
-                if table is not None:
-                    async with connect() as connection:
-                        await _mend(connection, table, fields)
-                return
-        await asyncio.sleep(0.02 * (1 + random.random()))  # spreads those who wait, guards no secret
+    if not connections.spare:
+        msg = "making the indexes of a vector table while others write takes two connections; give the pool a max_size of 2 or more"
+        raise ConfigurationError(msg)
+    async with holding(connections, LOCK):
+        table = await read()
+        if table is not None:
+            async with connections.connection() as connection:
+                await _mend(connection, table, fields)
 
 
 async def _mend(connection: Connection, table: Table, fields: Sequence[Path]) -> None:

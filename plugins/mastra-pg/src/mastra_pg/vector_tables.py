@@ -20,6 +20,7 @@ from mastra_core.errors import InvalidInputError
 from mastra_core.storage.vectors.checks import check_same_index
 from mastra_core.storage.vectors.conditions import Path
 from mastra_core.storage.vectors.port import Metric
+from mastra_pg.names import qualified, quoted
 from mastra_pg.vector_filters import extracted
 from mastra_pg.vector_layouts import Hnsw, IvfFlat, Layout, Nearness, VectorType, indexed, metric_of, operator_class, with_clause
 from mastra_pg.vector_names import field_index, unique_index, vector_index
@@ -239,16 +240,6 @@ def create_field_index(name: str, relation: str, field: Path, *, concurrently: b
 def indexed_expression(column: VectorType, nearness: Nearness, dimension: int, extension: Extension) -> str:
     """What an index compares: the column, or a copy of it with 16 bits a component."""
     return "embedding" if column == nearness.vector_type else f"(embedding::{extension.type(nearness.vector_type)}({dimension}))"
-
-
-def quoted(name: str) -> str:
-    """*name* as an identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def qualified(name: str, schema: str | None) -> str:
-    """A table or index as statements name it."""
-    return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
 
 
 def _create_unique(name: str, relation: str) -> str:

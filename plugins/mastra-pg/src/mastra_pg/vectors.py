@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Never
 
-from mastra_core.errors import ConfigurationError, InvalidInputError
-from mastra_core.storage.options import one_way, refuse_unknown
+from mastra_core.errors import InvalidInputError
+from mastra_core.storage.options import refuse_unknown
 from mastra_core.storage.vectors import checks
 from mastra_core.storage.vectors.port import Metric
 from mastra_core.storage.vectors.vectors import Vectors, operation
+from mastra_pg.address import Limits, Pool, SslMode, address_of
 from mastra_pg.vector_engine import PgVectorEngine
 from mastra_pg.vector_layouts import Hnsw, Kind, Layout, VectorType
 
-_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+OPTIONS = (
+    "id", "connection_string", "host", "port", "database", "user", "password", "pool", "schema_name", "ssl", "index", "max_connections",
+    "max_idle_seconds", "max_lifetime_seconds",
+)  # fmt: skip
 
 
 class PgVector(Vectors):
@@ -29,12 +32,23 @@ class PgVector(Vectors):
 
     Args:
         id: its name in errors and logs; default "pg".
-        connection_string: `postgresql://user:password@host/database`, or libpq's `key=value` form.
+        connection_string: `postgresql://user:password@host/database`, with libpq's parameters and `schema_name` behind `?`; or libpq's
+            `key=value` form.
+        host: of the server, or the folder of its socket; in place of connection_string, with *database* and *user*.
+        port: default 5432.
+        database: its name.
+        user: the role.
+        password: None: what the server's rules, PGPASSWORD or a password file give.
+        pool: an open psycopg_pool.AsyncConnectionPool, in place of all that, such as a store's `.pool`; it is never closed here.
         schema_name: where its tables are, made with the first index; default: the first schema of the search path.
+        ssl: as of PostgresStore.
         index: what new indexes are, unless create_index says otherwise; default `Hnsw()`.
+        max_connections: how many at most; default 20.
+        max_idle_seconds: when a connection that is not needed is closed; default 300.
+        max_lifetime_seconds: when one is replaced by a new one; default 1800.
 
     Raises:
-        ConfigurationError: *connection_string* is missing, *schema_name* is no name, or an option is unknown.
+        ConfigurationError: no way to connect was given, or two; an option is unknown or cannot be.
     """
 
     def __init__(
@@ -42,21 +56,27 @@ class PgVector(Vectors):
         *,
         id: str = "pg",  # the option's fixed name
         connection_string: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        database: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        pool: Pool | None = None,
         schema_name: str | None = None,
+        ssl: bool | SslMode | None = None,
         index: Kind | None = None,
+        max_connections: int = 20,
+        max_idle_seconds: float = 300,
+        max_lifetime_seconds: float = 1800,
         **unknown: Never,
     ) -> None:
-        refuse_unknown(unknown, known=("id", "connection_string", "schema_name", "index"), at="PgVector")
-        one_way(
-            {"connection_string": connection_string}, of="PgVector", example="PgVector(connection_string='postgresql://localhost/mydb')"
-        )
-        if not isinstance(connection_string, str):
-            msg = f"PgVector: connection_string must be a string, found {type(connection_string).__name__}"
-            raise ConfigurationError(msg)
-        if schema_name is not None and _SCHEMA.fullmatch(schema_name) is None:
-            msg = f"PgVector: schema_name must be a name of letters, digits and underscores, at most 63, found {schema_name!r}"
-            raise ConfigurationError(msg)
-        engine = PgVectorEngine(connection_string, schema=schema_name, layout=_layout(index, None, at="PgVector") or Layout())
+        at = "PgVector"
+        refuse_unknown(unknown, known=OPTIONS, at=at)
+        where = {"host": host, "port": port, "database": database, "user": user, "password": password}
+        address = address_of(of=at, connection_string=connection_string, pool=pool, ssl=ssl, parts=where)
+        limits = Limits(max_connections=max_connections, max_idle_seconds=max_idle_seconds, max_lifetime_seconds=max_lifetime_seconds)
+        schema = address.schema_name(schema_name, of=at)
+        engine = PgVectorEngine(address.connections(limits, of=at), schema=schema, layout=_layout(index, None, at=at) or Layout())
         super().__init__(engine, id=id, product="pg")
         self._engine = engine
 

@@ -1,0 +1,13 @@
+"""Databases that both languages open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(params=["libsql", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database that the packages of both languages take, on each backend."""
+    return f"file:{tmp_path}/shared.db" if request.param == "libsql" else str(request.getfixturevalue("postgres_url"))
