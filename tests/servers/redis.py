@@ -6,6 +6,7 @@ Knows redis-server. Must not know pytest.
 from __future__ import annotations
 
 import importlib.util
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +67,11 @@ class RedisNode:
         """Stop the server."""
         if self._process is not None:
             self._process.stop()
+
+    def kill(self) -> None:
+        """Let the server die without a word, as a machine that fails; what it had not sent to a replica is lost."""
+        if self._process is not None:
+            self._process.stop(sign=signal.SIGKILL)
 
     def wait_until(self, ready: Callable[[], bool], *, what: str) -> None:
         """Wait as `ServerProcess.wait_until` does, for something beyond the first answer; only between `with` and its end."""

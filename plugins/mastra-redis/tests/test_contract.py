@@ -1,4 +1,4 @@
-"""The kit's contract on one node and on a cluster of three."""
+"""The kit's contract on one node, on a cluster of three, and on a master that Sentinels name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from redis.asyncio.cluster import RedisCluster
 
 from mastra_core import clock
 from mastra_core.storage.memory_store import InMemoryStore
+from mastra_core.storage.records.kinds import KINDS
 from mastra_core.testing import CompositeContract, EngineContract, MemoryContract
+from mastra_redis.connections import Confirmation
 from mastra_redis.engine import RedisEngine
 from mastra_redis.keys import tags
-from mastra_redis.store import RedisStore, connected
+from mastra_redis.setup import target
+from mastra_redis.store import RedisStore
 from tests.servers.fixtures import fresh_redis_database
+from tests.servers.redis_sentinel import master_of
 
 RECORDS = {"mastra_threads": "mastra_threads:id:", "mastra_resources": "mastra_resources:"}
 """Written out once more: what `@mastra/redis` calls its keys is not for our own code to say."""
@@ -46,42 +50,48 @@ async def held(client, name):
 
 class TestRedisEngine(Changes, EngineContract):
     snapshot = SNAPSHOTS / "redis.txt"
+    options = {}  # noqa: RUF012  # of the test class, not changed
 
     @pytest.fixture(autouse=True)
     def _server(self, redis_url):
-        self.url = redis_url
+        self.address = self.url = redis_url
 
     @asynccontextmanager
     async def open_engine(self):
         async with Redis.from_url(self.url) as client:
             await client.flushdb()
-        yield RedisEngine(lambda: connected(self.url))
+        yield self.again(None)
 
     def again(self, engine):
-        return RedisEngine(engine._connect)
+        return RedisEngine(target(self.address).connect, **self.options)
+
+    @property
+    def prefix(self):
+        return self.options.get("prefix", "")
 
     async def peek(self, engine, kind, key):
         async with Redis.from_url(self.url) as client:
             if kind.name == "mastra_messages":
-                thread = await client.get(f"msg-idx:{key[0]}")
-                name = b"mastra_messages:threadId:" + (thread or b"") + b":id:" + key[0].encode()
+                thread = await client.get(f"{self.prefix}msg-idx:{key[0]}")
+                name = f"mastra_messages:threadId:{(thread or b'').decode()}:id:{key[0]}"
             else:
                 name = RECORDS[kind.name] + key[0]
-            return document(await client.get(name))
+            return document(await client.get(self.prefix + name))
 
     async def on_disk(self, engine, kind, key):
         async with Redis.from_url(self.url) as client:
-            return await self.changed(client, [name async for name in client.scan_iter(count=1000)])
+            found = await self.changed(client, [name async for name in client.scan_iter(count=1000)])
+            return {name.replace(f" {self.prefix}", " ", 1): value for name, value in found.items()}
 
     async def poke(self, engine, kind, stored):
         stored = dict(stored)
         async with Redis.from_url(self.url) as client:
             if kind.name == "mastra_messages":
                 name = f"mastra_messages:threadId:{stored['threadId']}:id:{stored['id']}"
-                await client.set(f"msg-idx:{stored['id']}", stored["threadId"])
-                await client.set(name, json.dumps(stored | {"_index": 3}))
+                await client.set(f"{self.prefix}msg-idx:{stored['id']}", stored["threadId"])
+                await client.set(self.prefix + name, json.dumps(stored | {"_index": 3}))
                 return True
-            await client.set(RECORDS[kind.name] + stored["id"], json.dumps(stored))
+            await client.set(self.prefix + RECORDS[kind.name] + stored["id"], json.dumps(stored))
         return True
 
 
@@ -96,10 +106,10 @@ class TestRedisClusterEngine(Changes, EngineContract):
     async def open_engine(self):
         async with RedisCluster.from_url(self.url) as client:
             await client.flushall(target_nodes=RedisCluster.PRIMARIES)
-        yield RedisEngine(lambda: connected(self.url.replace("redis://", "redis+cluster://")))
+        yield RedisEngine(target(self.url.replace("redis://", "redis+cluster://")).connect)
 
     def again(self, engine):
-        return RedisEngine(engine._connect)
+        return RedisEngine(engine._caller._connect)
 
     def alias(self, name):
         return f"msg-idx:{name}"
@@ -139,24 +149,75 @@ class TestRedisClusterEngineByPlace(TestRedisClusterEngine):
         return f"msg-idx{{{tags()[told(name)]}}}:{name}"
 
 
+@pytest.mark.scale
+class TestRedisEngineWithAPrefix(TestRedisEngine):
+    """The same again, every key beginning with a text of the user's; what lies behind it is the same."""
+
+    options = {"prefix": "my app:é\n"}  # noqa: RUF012  # of the test class, not changed
+
+
+@pytest.mark.scale
+class TestRedisEngineBesideTypeScript(TestRedisEngine):
+    """The same again where lists look through all keys."""
+
+    options = {"typescript_writes": True}  # noqa: RUF012  # of the test class, not changed
+
+
+@pytest.mark.scale
+class TestRedisEngineWithLifetimes(TestRedisEngine):
+    """The same again where every record has an end, far away."""
+
+    options = {"lifetimes": {kind.name: 10**9 for kind in KINDS}}  # noqa: RUF012  # of the test class, not changed
+
+
+@pytest.mark.scale
+class TestRedisSentinelEngine(TestRedisEngine):
+    """The same again on the master that Sentinels name, each write confirmed by its replica."""
+
+    options = {"confirmation": Confirmation(replicas=1, seconds=10)}  # noqa: RUF012  # of the test class, not changed
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_sentinel_url):
+        self.address, self.url = redis_sentinel_url, f"{master_of(redis_sentinel_url)}/{redis_sentinel_url.rpartition('/')[2]}"
+
+
 class TestRedisMemory(MemoryContract):
+    options = {}  # noqa: RUF012  # of the test class, not changed
+
     @pytest.fixture(autouse=True)
     def _server(self, redis_url):
         self.url = redis_url
 
     @asynccontextmanager
     async def open_store(self):
-        yield RedisStore(connection_string=self.url)
+        yield RedisStore(connection_string=self.url, **self.options)
 
 
-class TestRedisClusterMemory(MemoryContract):
+class TestRedisClusterMemory(TestRedisMemory):
     @pytest.fixture(autouse=True)
     def _server(self, redis_cluster_url):
         self.url = redis_cluster_url.replace("redis://", "redis+cluster://")
 
-    @asynccontextmanager
-    async def open_store(self):
-        yield RedisStore(connection_string=self.url)
+
+class TestRedisSentinelMemory(TestRedisMemory):
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_sentinel_url):
+        self.url = redis_sentinel_url
+
+
+@pytest.mark.scale
+class TestRedisMemoryBesideTypeScript(TestRedisMemory):
+    options = {"typescript_writes": True}  # noqa: RUF012  # of the test class, not changed
+
+
+@pytest.mark.scale
+class TestRedisMemoryWithPrefixAndLifetimes(TestRedisMemory):
+    options = {"key_prefix": "app:", "ttl": {"thread": 10**6, "message": 10**6, "resource": 10**6}}  # noqa: RUF012  # of the test class
+
+
+@pytest.mark.scale
+class TestRedisClusterMemoryWithPrefixAndLifetimes(TestRedisClusterMemory):
+    options = TestRedisMemoryWithPrefixAndLifetimes.options
 
 
 class TestRedisComposite(CompositeContract):

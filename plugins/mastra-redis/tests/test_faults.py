@@ -104,9 +104,17 @@ async def test_a_store_needs_exactly_one_way_to_connect(redis_url):
     """Two, none, another scheme or a client that decodes are refused with the choices, before anything is sent."""
     async with Redis.from_url(redis_url) as client, Redis.from_url(redis_url, decode_responses=True) as decoding:
         for options, said in (
-            ({}, "exactly one of"),
-            ({"connection_string": redis_url, "client": client}, "exactly one of"),
+            ({}, "exactly one of.*found none"),
+            ({"connection_string": redis_url, "client": client}, "exactly one of.*found connection_string and client"),
+            ({"host": "h", "client": client}, "exactly one of.*found host and client"),
+            ({"connection_string": redis_url, "password": "secret-word"}, "password go with host"),
+            ({"connection_string": " "}, "connection_string is required and cannot be empty"),
+            ({"host": ""}, "host is required and cannot be empty"),
             ({"connection_string": "http://user:secret-word@h"}, "must begin with one of redis://"),
+            ({"connection_string": "redis://user:secret/word@h"}, "cannot be read.*%-codes"),
+            ({"connection_string": "redis://user:secret-word@h?colour=red"}, r"options \['colour'\]"),
+            ({"connection_string": "redis+sentinel://user:secret-word@h"}, "names no service"),
+            ({"connection_string": "redis+cluster://user:secret-word@h/3"}, "has one database"),
             ({"client": decoding}, "decode_responses=False"),
         ):
             with pytest.raises(ConfigurationError, match=said) as caught:
@@ -119,4 +127,4 @@ def test_the_plugin_describes_a_store_that_can_be_made():
     (described,) = mastra_stores()
     assert described.factory == f"{open_redis.__module__}:{open_redis.__name__}"
     for scheme in described.schemes:
-        assert open_redis(f"{scheme}://127.0.0.1:1").id == "redis"
+        assert open_redis(f"{scheme}://127.0.0.1:1{'/service' if 'sentinel' in scheme else ''}").id == "redis"

@@ -1,4 +1,4 @@
-"""Workflows, scores, observability and retention in Redis, certified by the kit on one node and on a cluster of three."""
+"""Workflows, scores, observability and retention in Redis, certified by the kit on one node, a cluster of three and a master that Sentinels name."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ class Cluster(Node):
         self.url = redis_cluster_url.replace("redis://", "redis+cluster://")
 
 
+class Sentinel(Node):
+    """On the master that Sentinels name."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_sentinel_url):
+        self.url = redis_sentinel_url
+
+
+class BesideTypeScript(Node):
+    """Where lists look through all keys."""
+
+    @asynccontextmanager
+    async def open_store(self):
+        yield RedisStore(connection_string=self.url, typescript_writes=True)
+
+
 class TestRedisWorkflows(Node, WorkflowsContract):
     """Runs of workflows."""
 
@@ -59,4 +75,44 @@ class TestRedisRetention(Node, RetentionContract):
 
 
 class TestRedisClusterRetention(Cluster, RetentionContract):
+    """Pruning and erasure."""
+
+
+@pytest.mark.scale
+class TestRedisSentinelWorkflows(Sentinel, WorkflowsContract):
+    """Runs of workflows."""
+
+
+@pytest.mark.scale
+class TestRedisSentinelScores(Sentinel, ScoresContract):
+    """Scores."""
+
+
+@pytest.mark.scale
+class TestRedisSentinelObservability(Sentinel, ObservabilityContract):
+    """Spans and traces."""
+
+
+@pytest.mark.scale
+class TestRedisSentinelRetention(Sentinel, RetentionContract):
+    """Pruning and erasure."""
+
+
+@pytest.mark.scale
+class TestRedisWorkflowsBesideTypeScript(BesideTypeScript, WorkflowsContract):
+    """Runs of workflows."""
+
+
+@pytest.mark.scale
+class TestRedisScoresBesideTypeScript(BesideTypeScript, ScoresContract):
+    """Scores."""
+
+
+@pytest.mark.scale
+class TestRedisObservabilityBesideTypeScript(BesideTypeScript, ObservabilityContract):
+    """Spans and traces."""
+
+
+@pytest.mark.scale
+class TestRedisRetentionBesideTypeScript(BesideTypeScript, RetentionContract):
     """Pruning and erasure."""

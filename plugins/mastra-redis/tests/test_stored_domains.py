@@ -21,7 +21,7 @@ from mastra_core.storage.records.span_kinds import SPANS, Span
 from mastra_core.testing.samples import a_message, a_thread, at
 from mastra_core.testing.workflows.under_test import a_run
 from mastra_redis import scanning
-from mastra_redis.scanning import READY
+from mastra_redis.keys import Keyspace
 from mastra_redis.store import RedisStore
 
 RUN = "mastra_workflow_snapshot:namespace:workflows:workflow_name:w:run_id:r"
@@ -104,11 +104,11 @@ async def test_a_database_that_was_left_half_way_is_completed(redis, redis_url, 
     threads = [a_thread(f"t{number:02}", created=number) for number in range(9)]
     async with RedisStore(connection_string=redis_url) as store:
         await store.records.apply(*(Save(THREADS, thread) for thread in threads))
-    await redis.delete(READY, *await redis.keys("mastra_index:*"))
+    await redis.delete(Keyspace(cluster=False).ready, *await redis.keys("mastra_index:*"))
     monkeypatch.setattr(scanning, "READ", 2)
     stores = [RedisStore(connection_string=redis_url) for _ in range(4)]
     await asyncio.gather(*(store.init() for store in stores))
-    assert await redis.exists(READY)
+    assert await redis.exists(Keyspace(cluster=False).ready)
     for store in stores:
         assert await store.records.fetch(Query(THREADS, "by_resource", at={"resource_id": "r"})) == (threads,)
         await store.close()

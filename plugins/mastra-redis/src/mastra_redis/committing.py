@@ -122,7 +122,9 @@ class Committer:
         place = self._keys.place_of(kind, change.record)
         if self._keys.reaches_alias(kind, member, place=place):
             return given or self._writer.first(change)
-        claimed = await self._send("SET", alias, place, "NX", "GET", writes=True, get=True)
+        lifetime = self._keys.lifetimes.get(kind.name)
+        ends = ("PX", lifetime) if lifetime else ()
+        claimed = await self._send("SET", alias, place, "NX", "GET", *ends, writes=True, get=True)
         if claimed is None or claimed.decode() == place:
             return given or self._writer.first(change)
         if given is None:
@@ -131,7 +133,7 @@ class Committer:
                 return self._writer.after(number, change, found)
         if given is None or (given.settle and given.leaves is None):
             # Whoever claimed it never wrote the record, or removed it since.
-            await self._send("SET", alias, place, writes=True)
+            await self._send("SET", alias, place, *ends, writes=True)
         return given or self._writer.first(change)
 
     async def _commit(self, steps: Sequence[Step]) -> list[Any]:
@@ -171,12 +173,20 @@ class Committer:
         after = [self._send("ZREM", e.key, e.member, writes=True) for step in steps for e in step.remove if not e.local]
         forgotten = [step for step in steps if step.forget and not self._reaches_alias(step)]
         after += [self._send("DEL", self._keys.alias(step.kind, step.member), writes=True) for step in forgotten]
+        kept = [step for step in steps if step.text is not None and step not in forgotten and not self._reaches_alias(step)]
+        after += [self._outlives(step) for step in kept if self._keys.layout(step.kind).alias and self._keys.lifetimes.get(step.kind.name)]
         after += [self.write([changes[number]]) for number in sorted(self._later(steps))]
         await self._partly(all_of([*after, *(self._leave(step, step.leaves) for step in steps if step.leaves is not None)]))
 
+    async def _outlives(self, step: Step) -> None:
+        """Let the alias in another slot last as long as the record that was written just before."""
+        await self._send("PEXPIRE", self._keys.alias(step.kind, step.member), self._keys.lifetimes.get(step.kind.name), writes=True)
+
     async def _leave(self, step: Step, found: Found) -> None:
         if not self._reaches_alias(step):
-            await self._send("SET", self._keys.alias(step.kind, step.member), step.place, writes=True)
+            lifetime = self._keys.lifetimes.get(step.kind.name)
+            ends = ("PX", lifetime) if lifetime else ()
+            await self._send("SET", self._keys.alias(step.kind, step.member), step.place, *ends, writes=True)
         key, left = step.kind.key_of(found.stored.record), found
         for _ in range(TRIES):
             code, *_ = await self._commit([self._writer.leaving(step, left)])

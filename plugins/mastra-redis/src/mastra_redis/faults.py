@@ -28,6 +28,10 @@ class WriteInterrupted(Exception):
     """The connection was lost after a write was sent, so nobody knows whether it was made."""
 
 
+class NotConfirmed(Exception):
+    """A write was made on the master, and too few replicas said in time that they have it."""
+
+
 def diagnose(error: BaseException) -> Fault | None:
     """What an error of redis-py means; None for one that only a mistake of ours can cause."""
     text = str(error)
@@ -35,12 +39,15 @@ def diagnose(error: BaseException) -> Fault | None:
         return _unavailable(
             f"the connection broke in the middle of a write, which may have been made or not ({text}). Read before writing again."
         )
+    if isinstance(error, NotConfirmed):
+        return _unavailable(
+            f"a write was made, but only {text}, so it would be lost with the master. Read before writing again; "
+            "see whether the replicas are up, or ask for fewer by wait_replicas."
+        )
     if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
         return _unavailable("the server refused the user name or password; correct them in the URL")
     if isinstance(error, NoPermissionError):
-        return _unavailable(
-            f"the user lacks a permission ({text}); allow +eval +evalsha +get +set +zadd +zrem +del +ping and what the scripts call"
-        )
+        return _unavailable(f"the user lacks a permission ({text}); allow it the line of permissions in the README of mastra-redis")
     if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in text:
         return _unavailable("the server is out of memory (maxmemory) and writes nothing; free some, or raise maxmemory")
     if isinstance(error, ReadOnlyError) or "READONLY" in text:

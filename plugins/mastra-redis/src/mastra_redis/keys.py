@@ -87,12 +87,25 @@ SCANNED_ON_CLUSTER: frozenset[tuple[str, str]] = frozenset({("mastra_messages", 
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """A record's entry in the sorted set of a path; `local` when the set lies in the record's own slot."""
+    """A record's entry in the sorted set of a path.
+
+    Attributes:
+        key: of the set.
+        milliseconds: the record's time on the path.
+        member: the record's key as one text.
+        local: whether the set lies in the record's own slot.
+        kept: whether it is there already, with a score that TypeScript may have given it.
+        stays: whether the set stays, whatever time its records have, because others write to it too.
+        names: where the set's records lie, as scripts take it; None where nothing in it can be gone by itself.
+    """
 
     key: str
     milliseconds: int
     member: str
     local: bool
+    kept: bool = attrs.field(default=False, eq=False)
+    stays: bool = attrs.field(default=False, eq=False)
+    names: Mapping[str, Any] | None = attrs.field(default=None, eq=False)
 
     @property
     def score(self) -> str:
@@ -123,14 +136,28 @@ def scores_of(milliseconds: int) -> tuple[int, int]:
 
 @attrs.frozen
 class Keyspace:
-    """The key names of one database: a node, or a cluster whose keys carry hash tags."""
+    """The key names of one database: a node, or a cluster whose keys carry hash tags.
+
+    Attributes:
+        cluster: whether keys carry hash tags.
+        prefix: what every key begins with; no brace, which would be taken for a hash tag.
+        typescript_writes: whether records may lack our entries at any time.
+        lifetimes: by kind, in milliseconds after the last write.
+    """
 
     cluster: bool
+    prefix: str = ""
+    typescript_writes: bool = False
+    lifetimes: Mapping[str, int] = attrs.field(factory=dict, hash=False)
+
+    @property
+    def ready(self) -> str:
+        """The key that says that every record has its entries; TypeScript does not know it."""
+        return f"{self.prefix}mastra_index:ready"
 
     def layout(self, kind: Kind[Any]) -> Layout:
         """The layout of *kind*; a kind that is not known gets its name as head."""
-        known = (ON_CLUSTER.get(kind.name) if self.cluster else None) or LAYOUTS.get(kind.name)
-        return known or Layout(head=f"{kind.name}:")
+        return _layout(kind.name, cluster=self.cluster, prefix=self.prefix)
 
     def place_of(self, kind: Kind[Any], record: Any) -> str:
         """The place that the key of *record* carries; "" where keys carry none."""
@@ -156,14 +183,6 @@ class Keyspace:
             return layout.joint.join(parts)
         tag, rest = layout.joint.join(parts[: layout.tagged]), parts[len(parts[: layout.tagged]) :]
         return layout.joint.join((self._tagged(tag), *rest))
-
-    def begun(self, kind: Kind[Any], at: Mapping[str, str]) -> tuple[str, str]:
-        """For a list in the slot of its records: the first parts of their members, and of their names, that all of them share."""
-        layout = self.layout(kind)
-        parts = [at[field] for field in kind.key[: layout.tagged]] if self.cluster and layout.tagged else []
-        if not parts:
-            return "", ""
-        return BETWEEN.join(parts) + BETWEEN, self._tagged(layout.joint.join(parts)) + layout.joint
 
     def alias(self, kind: Kind[Any], member: str) -> str:
         """The key that holds the record's place: on a cluster in the slot that *member* tells, if it tells one."""
@@ -192,7 +211,7 @@ class Keyspace:
     def around_value(self, kind: Kind[Any], path: Path) -> tuple[str, str]:
         """What stands before and after the value in the key of a path's sorted set."""
         known = self.layout(kind).paths.get(path.name)
-        return known or (f"mastra_index:{kind.name}:{path.name}" + (":" if path.by else ""), "")
+        return known or (f"{self.prefix}mastra_index:{kind.name}:{path.name}" + (":" if path.by else ""), "")
 
     def is_local(self, kind: Kind[Any], path: Path) -> bool:
         """Whether the sorted set lies where its records do."""
@@ -205,15 +224,32 @@ class Keyspace:
         return (kind.path(lent) if lent else None) or path
 
     def is_scanned(self, kind: Kind[Any], path: Path) -> bool:
-        """Whether every record of *kind* has to be read for *path*."""
-        return self.cluster and (kind.name, path.name) in SCANNED_ON_CLUSTER
+        """Whether every record of *kind* has to be read for *path*: nothing names those of a place, or not all of them."""
+        if self.cluster:
+            return (kind.name, path.name) in SCANNED_ON_CLUSTER
+        return self.typescript_writes and path.name not in self.layout(kind).paths
 
     def kept_paths(self, kind: Kind[Any]) -> list[Path]:
         """The paths of *kind* that have a sorted set."""
-        return [path for path in kind.paths if self.source(kind, path) is path and not self.is_scanned(kind, path)]
+        scanned = SCANNED_ON_CLUSTER if self.cluster else frozenset()
+        return [path for path in kind.paths if self.source(kind, path) is path and (kind.name, path.name) not in scanned]
 
     def _tagged(self, value: str) -> str:
-        return "{" + _within_tag(value) + "}" if self.cluster else value
+        return tagged(value) if self.cluster else value
+
+
+def tagged(value: str) -> str:
+    """*value* as a hash tag."""
+    return "{" + _within_tag(value) + "}"
+
+
+@functools.cache
+def _layout(name: str, *, cluster: bool, prefix: str) -> Layout:
+    layout = (ON_CLUSTER.get(name) if cluster else None) or LAYOUTS.get(name) or Layout(head=f"{name}:")
+    if not prefix:
+        return layout
+    paths = {path: (prefix + before, after) for path, (before, after) in layout.paths.items()}
+    return attrs.evolve(layout, head=prefix + layout.head, alias=layout.alias and prefix + layout.alias, paths=paths)
 
 
 def _within_tag(value: str) -> str:

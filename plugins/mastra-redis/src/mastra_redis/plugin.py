@@ -10,9 +10,9 @@ def mastra_stores() -> list[StoreDescription]:
     """The Redis store."""
     return [
         StoreDescription(
-            schemes=("redis", "rediss", "redis+cluster"),
+            schemes=("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
             factory="mastra_redis.store:open_redis",
-            summary="Redis, one node or a cluster (not yet released)",
+            summary="Redis: one node, Sentinel or a cluster (not yet released)",
             port_version=1,
         )
     ]

@@ -15,8 +15,8 @@ import attrs
 from mastra_core import clock
 from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import LATEST, Between, Count, Cursor, Get, Query, Read, Window, matches, place
-from mastra_redis import wire
-from mastra_redis.keys import Keyspace, Layout, key_of_member, member_of, scores_of, slot_of
+from mastra_redis import naming, wire
+from mastra_redis.keys import Keyspace, key_of_member, member_of, scores_of, slot_of
 
 FILTERED_PAGE = 256
 """How many records a filtered read looks at in one command."""
@@ -94,10 +94,10 @@ class Reader:
         if self.keys.cluster:
             ((place, _),) = yield [Op(slot=alias, key=alias, told={"op": "get"})]
             return None if place is None else (yield from self.find_at(kind, key, place.decode()))
-        told = {"op": "get", **self._told(layout), "name": self.keys.name(kind, member)}
+        told = {"op": "get", **naming.aliased(self.keys, kind), "name": self.keys.name(kind, member)}
         ((text, place),) = yield [Op(slot="", key=alias, told=told)]
         if text is None:
-            return (yield from self._strayed(kind, key)) if layout.trails else None
+            return (yield from self._strayed(kind, key)) if layout.trails and self.keys.typescript_writes else None
         return Found(stored=wire.read(kind, key, text), place=place.decode())
 
     def _strayed(self, kind: Kind[Any], key: Key) -> Ops:
@@ -127,8 +127,10 @@ class Reader:
 
     def _listed(self, query: Query[Any]) -> Ops:
         path = _path(query.kind, query.path)
+        if self.keys.is_scanned(query.kind, path):
+            return (yield from self._scanned(query, path))
         if not self.keys.is_local(query.kind, path):
-            return (yield from (self._scanned if self.keys.is_scanned(query.kind, path) else self._gathered)(query, path))
+            return (yield from self._gathered(query, path))
         if not query.where:
             return (yield from self._range(query, path))
         return (yield from self._filtered(query, path))
@@ -157,24 +159,12 @@ class Reader:
             "skip": query.offset,
             "limit": query.limit,
             **bounds,
-            **self._bodies(kind, path, query.at),
+            **naming.names(self.keys, kind, path, query.at),
         }
         slot = "" if not self.keys.cluster else query.at[path.by[0]]
         ((members, texts),) = yield [Op(slot=slot, key=key, told=told)]
         rows = ((key_of_member(member.decode()), text) for member, text in zip(members, texts, strict=True) if text is not None)
         return [wire.read(kind, key, text).record for key, text in rows]
-
-    def _bodies(self, kind: Kind[Any], path: Path, at: Mapping[str, str]) -> dict[str, Any]:
-        """Where the script finds the records of members: beside one place, or each by its alias."""
-        layout = self.keys.layout(kind)
-        if layout.place and (layout.trails or layout.place not in path.by):
-            return {**self._told(layout), "joint": _replacing(layout.joint), "skipped": 0}
-        skipped, begun = self.keys.begun(kind, at)
-        head = self.keys.before_member(kind, at[layout.place] if layout.place else "")
-        return {"head": head + begun, "joint": _replacing(layout.joint), "skipped": len(skipped.encode())}
-
-    def _told(self, layout: Layout) -> dict[str, Any]:
-        return {"alias": layout.alias, "head": layout.head, "neck": layout.neck, "trails": layout.trails or None}
 
     def _gathered(self, query: Query[Any], path: Path) -> Ops:
         """Every record of a place whose entries lie in another slot, looked at here: entries may be older than their records."""
@@ -191,25 +181,32 @@ class Reader:
     def _scanned(self, query: Query[Any], path: Path) -> Ops:
         """As _gathered, where nothing names the records of a place: all of the kind are looked at, a thousand at a time."""
         (names,) = yield [Names(self.keys.layout(query.kind).head)]
-        every, found = sorted(set(names)), []
+        every, found, seen = sorted(set(names)), [], set()
         for start in range(0, len(every), SCANNED_PAGE):
             part = every[start : start + SCANNED_PAGE]
             texts = yield [Op(slot=slot_of(name, cluster=self.keys.cluster), key=name, told={"op": "get"}) for name in part]
             records = [wire.decoded(query.kind, name, text).record for name, (text, _) in zip(part, texts, strict=True) if text is not None]
-            found += [record for record in records if _belongs(query, path, record)]
+            for record in records:
+                key = query.kind.key_of(record)
+                # TypeScript may have written a run twice, with its resource in the key and without.
+                if key not in seen and _belongs(query, path, record):
+                    seen.add(key)
+                    found.append(record)
         return _cut(query, path, found)
 
     def _count(self, count: Count[Any]) -> Ops:
         path = _path(count.kind, count.path)
         query = Query(count.kind, count.path, at=count.at, span=count.span, where=count.where)
-        if count.where or not self.keys.is_local(count.kind, path):
+        if count.where or self.keys.is_scanned(count.kind, path) or not self.keys.is_local(count.kind, path):
             return len((yield from self._query(query)))
         bounds = _bounds(query)
         if bounds is None:
             return 0
         key = self.keys.index(count.kind, path, [count.at[name] for name in path.by])
         slot = "" if not self.keys.cluster else count.at[path.by[0]]
-        (counted,) = yield [Op(slot=slot, key=key, told={"op": "count", **bounds})]
+        # Where records go by themselves, each name is looked up: their sets name some that are gone.
+        names = naming.names(self.keys, count.kind, path, count.at) if self.keys.lifetimes.get(count.kind.name) else {}
+        (counted,) = yield [Op(slot=slot, key=key, told={"op": "count", **bounds, **names})]
         return counted
 
     def _window(self, window: Window[Any]) -> Ops:
@@ -250,11 +247,6 @@ def together(reads: list[Ops]) -> Generator[Sequence[Asked], list[Any], list[Any
             advance(index, answers[start : start + len(ops)])
             start += len(ops)
     return results
-
-
-def _replacing(joint: str) -> str:
-    """*joint* as what Lua's gsub puts in."""
-    return joint.replace("%", "%%")
 
 
 def _nothing() -> Ops:

@@ -23,8 +23,6 @@ HELD = 100_000
 """Names held at once; more of them cost another pass over the database."""
 READ = 500
 """Records read together."""
-READY = "mastra_index:ready"
-"""The key that says that every record has its entries; TypeScript does not know it."""
 
 Scan = Callable[..., Awaitable[tuple[int, list[bytes]]]]
 Texts = Callable[[Sequence[str]], Awaitable[list[bytes | None]]]

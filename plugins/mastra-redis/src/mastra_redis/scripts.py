@@ -3,13 +3,35 @@
 They know no field and no key: a plan (ARGV[1], JSON) names keys by their number in KEYS and texts by their number in ARGV. Texts to store
 are written as they come: cjson would turn `[]` into `{}` and 0.30000000000000004 into 0.3, so it only ever reads.
 
+Records may be gone that a sorted set still names: they lived out their time, or another program deleted them. READ takes such names away
+before it answers, so that no page is short; WRITE does so for a few at random, so that sets do not grow for ever.
+
 A script is not undone when it fails in the middle, so everything that can fail is tried before the first write: conditions, and the type of
 every key (ZCARD on each sorted set).
 """
 
 from __future__ import annotations
 
-READ = """
+NAMES = """
+-- The key of a record and its place, which its alias tells; a place that comes last may be missing.
+local function placed(o, name)
+  local place = redis.call('GET', o.alias .. name)
+  if not o.trails then return o.head .. (place or '') .. o.neck .. name, place end
+  place = place or ''
+  if place == '' then return o.head .. name, place end
+  return o.head .. name .. o.neck .. place, place
+end
+
+local function key_of(o, id)
+  local name = string.gsub(string.sub(id, o.skipped + 1), '%z', o.joint)
+  if o.alias then return (placed(o, name)) end
+  return o.head .. name
+end
+"""
+
+READ = (
+    NAMES
+    + """
 local plan = cjson.decode(ARGV[1])
 
 local function text(number) return string.format('%.0f', number) end
@@ -88,26 +110,44 @@ local function members(key, o)
   return out
 end
 
--- The key of a record and its place, which its alias tells; a place that comes last may be missing.
-local function placed(o, name)
-  local place = redis.call('GET', o.alias .. name)
-  if not o.trails then return o.head .. (place or '') .. o.neck .. name, place end
-  place = place or ''
-  if place == '' then return o.head .. name, place end
-  return o.head .. name .. o.neck .. place, place
+-- unpack is limited by Lua's stack.
+local function in_parts(list, size, use)
+  for i = 1, #list, size do use(unpack(list, i, math.min(i + size - 1, #list))) end
 end
 
+local function keys_of(o, ids)
+  local keys = {}
+  for i, id in ipairs(ids) do keys[i] = key_of(o, id) end
+  return keys
+end
+
+-- The texts of records, and the names of those that are gone.
 local function bodies(o, ids)
-  local keys, out = {}, {}
+  local keys, out, gone = keys_of(o, ids), {}, {}
+  in_parts(keys, 1000, function(...)
+    for _, body in ipairs(redis.call('MGET', ...)) do out[#out + 1] = body end
+  end)
   for i, id in ipairs(ids) do
-    local name = string.gsub(string.sub(id, o.skipped + 1), '%z', o.joint)
-    keys[i] = o.alias and placed(o, name) or o.head .. name
+    -- MGET is silent about a value of another type, GET is not.
+    if not out[i] and not redis.call('GET', keys[i]) then gone[#gone + 1] = id end
   end
-  -- unpack is limited by Lua's stack.
-  for i = 1, #keys, 1000 do
-    for _, body in ipairs(redis.call('MGET', unpack(keys, i, math.min(i + 999, #keys)))) do out[#out + 1] = body end
+  return out, gone
+end
+
+local function page(key, o)
+  while true do
+    local ids = members(key, o)
+    local texts, gone = bodies(o, ids)
+    if #gone == 0 then return {ids, texts} end
+    in_parts(gone, 1000, function(...) redis.call('ZREM', key, ...) end)
   end
-  return out
+end
+
+local function counted(key, o)
+  if not o.head then return redis.call('ZCOUNT', key, o.low, o.high) end
+  local sum = 0
+  in_parts(keys_of(o, redis.call('ZRANGEBYSCORE', key, o.low, o.high)), 1000, function(...) sum = sum + redis.call('EXISTS', ...) end)
+  return sum
 end
 
 local answers = {}
@@ -118,18 +158,19 @@ for i, o in ipairs(plan) do
       local key, place = placed(o, o.name)
       answers[i] = {place and redis.call('GET', key), place}
     end
-  elseif o.op == 'count' then answers[i] = redis.call('ZCOUNT', KEYS[o.key], o.low, o.high)
-  else
-    local ids = members(KEYS[o.key], o)
-    if o.op == 'ids' then answers[i] = ids else answers[i] = {ids, bodies(o, ids)} end
-  end
+  elseif o.op == 'count' then answers[i] = counted(KEYS[o.key], o)
+  elseif o.op == 'ids' then answers[i] = members(KEYS[o.key], o)
+  else answers[i] = page(KEYS[o.key], o) end
 end
 return answers
 """
+)
 
-WRITE = """
+WRITE = (
+    NAMES
+    + """
 local plan = cjson.decode(ARGV[1])
-local found, places, met, spliced, raised, all = {}, {}, {}, {}, {}, true
+local found, places, met, spliced, raised, renewed, all = {}, {}, {}, {}, {}, {}, true
 
 -- The text with a top-level string replaced, or nil where that cannot be done safely by looking at the text.
 local function with(whole, name, old, new)
@@ -142,31 +183,43 @@ local function with(whole, name, old, new)
   return changed
 end
 
+-- The key of a sorted set that names a record, or nil where the record has no text there.
+local function around(index, object)
+  local value = ''
+  if index.by then value = object[index.by] end
+  if type(value) ~= 'string' then return nil end
+  return index.before .. value .. index.after
+end
+
 -- Whether the record of step i may be touched: there and as demanded, or not there and that is fine.
 local function touchable(i, s, whole)
   if not whole then return s.absent ~= 'refuse' end
   local fine, object = pcall(cjson.decode, whole)
   if not fine or type(object) ~= 'table' then return false end
   for _, pair in ipairs(s.equal) do if object[pair[1]] ~= pair[2] then return false end end
-  local entries = {}
+  local entries, others = {}, {}
+  for _, index in ipairs(s.renew) do
+    local key = around(index, object)
+    if not key then return false end
+    others[#others + 1] = key
+  end
   for _, r in ipairs(s.raise) do
     local old = object[r.name]
     if type(old) ~= 'string' or not string.match(old, '^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$') then return false end
-    if old < r.text then
+    local later = old < r.text
+    if later then
       whole = with(whole, r.name, old, r.text)
       if not whole then return false end
       spliced[i] = whole
-      for _, index in ipairs(r.indexes) do
-        local value = ''
-        if index.by then value = object[index.by] end
-        if type(value) ~= 'string' then return false end
-        local key = index.before .. value .. index.after
-        redis.call('ZCARD', key)
-        entries[#entries + 1] = {key, index.score, s.member}
-      end
+    end
+    for _, index in ipairs(r.indexes) do
+      local key = around(index, object)
+      if not key then return false end
+      redis.call('ZCARD', key)
+      if later then entries[#entries + 1] = {key, index.score, s.member} else others[#others + 1] = key end
     end
   end
-  raised[i] = entries
+  raised[i], renewed[i] = entries, others
   return true
 end
 
@@ -206,20 +259,58 @@ if not all then
   return {0, met, found, places}
 end
 
+-- A set lives as long as what lives longest in it: for ever where a record without an end is in it.
+local function lasting(key, left, ttl)
+  if not ttl then
+    if left >= 0 then redis.call('PERSIST', key) end
+  elseif left == -2 or (left >= 0 and left < ttl) then redis.call('PEXPIRE', key, ttl) end
+end
+
+local function enter(key, score, member, ttl, kept)
+  local left = redis.call('PTTL', key)
+  if kept then redis.call('ZADD', key, 'NX', score, member) else redis.call('ZADD', key, score, member) end
+  lasting(key, left, ttl)
+end
+
+local function stay(key, ttl)
+  if ttl then redis.call('PEXPIRE', key, ttl) else redis.call('PERSIST', key) end
+end
+
+local function store(s, key, whole)
+  if s.ttl then redis.call('SET', key, whole, 'PX', s.ttl) else redis.call('SET', key, whole) end
+end
+
+-- Each new name makes this look at three others, so that most of the dead ones go.
+local function trim(key, o)
+  for _, member in ipairs(redis.call('ZRANDMEMBER', key, 3)) do
+    if redis.call('EXISTS', key_of(o, member)) == 0 then redis.call('ZREM', key, member) end
+  end
+end
+
 for i, s in ipairs(plan) do
   if s.expect == 'touch' and found[i] then
-    if spliced[i] then redis.call('SET', KEYS[s.key], spliced[i]) end
-    for _, z in ipairs(raised[i]) do redis.call('ZADD', z[1], z[2], z[3]) end
+    if spliced[i] then store(s, KEYS[s.key], spliced[i]) elseif s.ttl then redis.call('PEXPIRE', KEYS[s.key], s.ttl) end
+    for _, z in ipairs(raised[i]) do enter(z[1], z[2], z[3], s.ttl) end
+    for _, r in ipairs(renewed[i]) do
+      local left = redis.call('PTTL', r)
+      if left >= 0 then lasting(r, left, s.ttl) end
+    end
   else
     for _, z in ipairs(s.remove) do redis.call('ZREM', KEYS[z[1]], z[2]) end
     for _, key in ipairs(s.delete) do redis.call('DEL', KEYS[key]) end
     for _, z in ipairs(s.add) do
-      if s.adopts then redis.call('ZADD', KEYS[z[1]], 'NX', z[2], z[3]) else redis.call('ZADD', KEYS[z[1]], z[2], z[3]) end
+      local ttl = s.ttl
+      if z[5] == 1 then ttl = nil end
+      enter(KEYS[z[1]], z[2], z[3], ttl, s.adopts or z[4] == 1)
     end
-    if s.text then redis.call('SET', KEYS[s.key], ARGV[s.text]) end
-    if s.settle then redis.call('SET', KEYS[s.settle], s.place) end
+    if s.text then store(s, KEYS[s.key], ARGV[s.text]) end
+    if s.settle then store(s, KEYS[s.settle], s.place) elseif s.text and s.alias then stay(KEYS[s.alias], s.ttl) end
   end
   if not s.answer then found[i] = false elseif spliced[i] then found[i] = spliced[i] end
 end
+for _, s in ipairs(plan) do
+  for _, z in ipairs(s.add) do if z[6] then trim(KEYS[z[1]], z[6]) end end
+end
 return {1, found}
 """
+)

@@ -15,9 +15,9 @@ import attrs
 
 from mastra_core import clock
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save, updated
-from mastra_core.storage.records.kind import Key, Kind
+from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import Is, Where, matches, place
-from mastra_redis import wire
+from mastra_redis import naming, wire
 from mastra_redis.keys import Entry, Keyspace, member_of
 from mastra_redis.reading import Found
 
@@ -42,6 +42,7 @@ class Step:
         equal, raise_to, absent: of a touch, as WRITE takes them.
         answered: whether the script is asked for the text afterwards.
         answer: the answer to the change, where it is known beforehand.
+        renew: of a touch, the sets that name the record and whose order it leaves.
         adopts: whether *add* leaves entries that are there as they are.
         leaves: on a cluster: the record that has to go from another slot once this one is written.
     """
@@ -65,6 +66,7 @@ class Step:
     absent: str | None = None
     answered: bool = False
     answer: Any = None
+    renew: tuple[dict[str, Any], ...] = ()
     adopts: bool = False
     leaves: Found | None = None
 
@@ -142,14 +144,16 @@ class Writer:
 
     def entries(self, kind: Kind[Any], record: Any) -> list[Entry]:
         """The entries of *record* in the sorted sets that are kept; a record that does not belong to a path is not on it."""
-        entries = []
+        entries, ends = [], self.keys.lifetimes.get(kind.name) is not None
         for path in self.keys.kept_paths(kind):
             values = [getattr(record, name) for name in path.by]
             if all(value is not None for value in values) and matches(record, path.only):
+                names = naming.names(self.keys, kind, path, dict(zip(path.by, values, strict=True))) if ends else None
                 entries.append(
                     Entry(
                         key=self.keys.index(kind, path, values), milliseconds=clock.to_milliseconds(place(kind, path, record)[0]),
                         member=member_of(kind.key_of(record)), local=self.keys.is_local(kind, path),
+                        stays=naming.is_shared(self.keys, kind, path), names=names,
                     )
                 )  # fmt: skip
         return entries
@@ -185,11 +189,13 @@ class Writer:
         moved = found is not None and found.place != place
         apart = moved and self.keys.cluster
         old_key = (self.keys.record(kind, member, place=found.place),) if found is not None and moved and not apart else ()
+        # Also those that are there: a set whose records have an end must not end before them.
+        added = [attrs.evolve(e, kept=e in before and not apart) for e in now if apart or e.local or e not in before]
         if apart:
             gone = []
         return self._step(
             kind, member, place=place, **_expected(None if apart else found), text=new.text, delete=old_key,
-            add=tuple(entry for entry in now if apart or entry not in before), remove=tuple(gone), settle=found is None or moved,
+            add=tuple(added), remove=tuple(gone), settle=found is None or moved,
             answer=wire.as_read(kind, change.key, new) if change.answer else None,
             leaves=found if apart else None, was=found.place if found is not None and apart else None,
         )  # fmt: skip
@@ -205,10 +211,14 @@ class Writer:
         ordered = [path for path in self.keys.kept_paths(kind) if path.order in raise_to]
         if any(path.only or len(path.by) > 1 or not self.keys.is_local(kind, path) for path in ordered):
             return None
+        others = [path for path in self.keys.kept_paths(kind) if path not in ordered and self.keys.is_local(kind, path)]
+        if any(path.only or len(path.by) > 1 for path in others):
+            return None
         step = self._step(
             kind, member, place="", expect="touch", equal=equal, absent="refuse",
             answered=not isinstance(change, Check) and change.answer,
             raise_to=tuple(self._raised(kind, name, least) for name, least in raise_to.items()),
+            renew=tuple(self._around(kind, path) for path in others),
         )  # fmt: skip
         if isinstance(change, Patch) and change.missing == "skip":
             return attrs.evolve(step, absent="skip")
@@ -231,15 +241,14 @@ class Writer:
         )
 
     def _raised(self, kind: Kind[Any], name: str, least: datetime) -> dict[str, Any]:
-        indexes = []
-        for path in self.keys.kept_paths(kind):
-            if path.order == name:
-                before, after = self.keys.around_value(kind, path)
-                by = kind.by_name[path.by[0]].stored if path.by else None
-                indexes.append(
-                    {"before": before, "after": after, "score": str(clock.to_milliseconds(least) * 1000)} | ({"by": by} if by else {})
-                )
+        score = str(clock.to_milliseconds(least) * 1000)
+        indexes = [{**self._around(kind, path), "score": score} for path in self.keys.kept_paths(kind) if path.order == name]
         return {"name": kind.by_name[name].stored, "text": clock.to_text(least), "indexes": indexes}
+
+    def _around(self, kind: Kind[Any], path: Path) -> dict[str, Any]:
+        """How a script makes the key of the set of *path* for a record it has read."""
+        before, after = self.keys.around_value(kind, path)
+        return {"before": before, "after": after} | ({"by": kind.by_name[path.by[0]].stored} if path.by else {})
 
 
 def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | bytes]]:
@@ -269,7 +278,8 @@ def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | b
                 "alias": key(alias) if alias else None, "was": step.was, "expect": step.expect,
                 "head": None if keys.cluster else layout.head, "neck": None if keys.cluster else layout.neck,
                 "raw": text(step.raw), "text": text(step.text), "delete": deleted,
-                "add": [[key(e.key), e.score, e.member] for e in step.add if e.local],
+                "add": [_added(e, key(e.key)) for e in step.add if e.local],
+                "ttl": None if step.adopts else keys.lifetimes.get(step.kind.name), "renew": step.renew,
                 "remove": [[key(e.key), e.member] for e in step.remove if e.local],
                 "settle": key(alias) if alias and step.settle else None,
                 "equal": step.equal, "raise": step.raise_to, "absent": step.absent, "answer": step.answered,
@@ -277,6 +287,10 @@ def plan(keys: Keyspace, steps: Sequence[Step]) -> tuple[list[str], list[str | b
             }
         )  # fmt: skip
     return list(names), [wire.plan_text(told), *texts]
+
+
+def _added(entry: Entry, key: int) -> list[Any]:
+    return [key, entry.score, entry.member, int(entry.kept), int(entry.stays), *([entry.names] if entry.names else [])]
 
 
 def _expected(found: Found | None) -> dict[str, Any]:
