@@ -16,10 +16,12 @@ from mastra_core.storage.vectors.port import VectorStore
 
 INSTALLABLE = {
     "dynamodb": "mastra-dynamodb",
+    "mongodb": "mastra-mongodb",
     "postgres": "mastra-pg",
     "postgresql": "mastra-pg",
     "redis": "mastra-redis",
     "rediss": "mastra-redis",
+    "unix": "mastra-redis",
 }
 """Which of our distributions answers a scheme."""
 

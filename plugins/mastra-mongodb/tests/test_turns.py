@@ -1,0 +1,194 @@
+"""The budget of one agent turn, counted by the driver's own listener; and that no path reads what it does not need."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+import pymongo
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.monitoring import CommandListener
+
+from mastra_core.storage.records.changes import Patch, Save
+from mastra_core.storage.records.kinds import KINDS, MESSAGES, THREADS
+from mastra_core.storage.records.query import Cursor, Get, Is, Query, Window
+from mastra_core.testing.samples import a_message, a_resource, a_thread, at
+from mastra_mongodb.indexes import defaults
+from mastra_mongodb.reading import _asked
+from mastra_mongodb.store import MongoDBStore
+from mastra_mongodb.wire import document_of, key_filter
+
+# SecantusDB sorts a thread for each read of its end, and needs 16 s for 100,000 messages; a mongod reads along the index.
+LONG = 100_000 if "MASTRA_TEST_MONGODB_URL" in os.environ else 10_000
+SIZES = [10, 1_000, pytest.param(LONG, marks=pytest.mark.scale)]
+
+
+class Commands(CommandListener):
+    """Every command that was sent, but those of the connection itself."""
+
+    def __init__(self):
+        self.names = []
+
+    def started(self, event):
+        if event.command_name not in {"hello", "ping", "endSessions"}:
+            self.names.append(event.command_name)
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+    def taken(self):
+        names, self.names = self.names, []
+        return names
+
+
+@pytest.fixture
+async def counted(mongodb_url):
+    """A store over a client that is listened to, and the listener."""
+    commands = Commands()
+    async with (
+        AsyncMongoClient(mongodb_url, event_listeners=[commands]) as client,
+        MongoDBStore(client=client, db_name=urlsplit(mongodb_url).path.strip("/")) as store,
+    ):
+        commands.taken()
+        yield store, commands
+
+
+def load(url, size):
+    """A thread of *size* messages and its resource, by the driver itself; beside it as many threads of others as a thousand."""
+    with pymongo.MongoClient(url) as client:
+        database = client[urlsplit(url).path.strip("/")]
+        database.mastra_threads.insert_one(document_of(THREADS, a_thread()))
+        database.mastra_threads.insert_many([document_of(THREADS, a_thread(f"x{n}", created=n)) for n in range(min(size, 1000))])
+        database.mastra_resources.insert_one(document_of(KINDS[2], a_resource(working_memory="# Ada")))
+        for start in range(0, size, 5000):
+            names = range(start, min(size, start + 5000))
+            database.mastra_messages.insert_many([document_of(MESSAGES, a_message(f"m{n:06}", created=n)) for n in names])
+
+
+def exchange(number, thread_id="t"):
+    return [a_message(f"{thread_id}{number}{part}", thread_id=thread_id, created=10**8 + 2 * number + i) for i, part in enumerate("ua")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_turn_is_one_command_to_read_and_two_to_write(counted, mongodb_url, size):
+    """MongoDB's row of the budget: one aggregate; one bulk write and the commit; the same for a thread of any length."""
+    store, commands = counted
+    load(mongodb_url, size)
+    turn = await store.memory.read_turn("t", resource_id="r", last=10, with_resource=True)
+    assert commands.taken() == ["aggregate"]
+    assert [message.id for message in turn.messages] == [f"m{n:06}" for n in range(size - 10, size)]
+    assert turn.thread is not None
+    assert turn.resource is not None
+    await store.memory.save_turn(thread=turn.thread, messages=exchange(1), existed=True)
+    assert commands.taken() == ["bulkWrite", "commitTransaction"]
+    await store.memory.save_turn(thread=a_thread("new"), messages=exchange(1, "new"))
+    assert commands.taken() == ["bulkWrite", "commitTransaction"]
+
+
+async def test_a_turn_is_three_commands_to_write_before_mongodb_8(counted, mongodb_url):
+    """A server without the bulk write over collections is told each collection's writes, and the commit."""
+    store, commands = counted
+    load(mongodb_url, 10)
+    store.records.engine._connection.has_bulk_write = False
+    for existed in (True, False):
+        await store.memory.save_turn(
+            thread=a_thread("t" if existed else "new"), messages=exchange(1, "t" if existed else "new"), existed=existed
+        )
+        assert commands.taken() == ["update", "update", "commitTransaction"]
+    assert [message.id for message in (await store.memory.list_messages("new")).items] == ["new1u", "new1a"]
+
+
+async def test_the_other_operations_cost_what_is_stated(counted, mongodb_url):
+    """One change is one command, windows one aggregate more, a message that is saved again one read before the commit."""
+    store, commands = counted
+    load(mongodb_url, 20)
+    await store.records.apply(Patch(THREADS, ("t",), put={"title": "new"}, when=(Is(("title",), ""),)))
+    assert commands.taken() == ["findAndModify"]
+    await store.records.fetch(Window(MESSAGES, "by_thread", around=("m000005",), before=2, after=1), Get(THREADS, ("t",)))
+    assert commands.taken() == ["aggregate", "aggregate"]
+    await store.memory.save_turn(thread=a_thread(), messages=[a_message("m000005", role="system")], existed=True)
+    assert commands.taken() == ["bulkWrite", "aggregate", "commitTransaction"]
+    await store.records.apply(*(Save(MESSAGES, a_message(f"n{number}")) for number in range(200)), atomic=False)
+    assert commands.taken() == ["bulkWrite"]
+
+
+async def test_a_prepared_database_opens_with_one_read(counted, mongodb_url):
+    """Start-up costs one read of what the database says of itself."""
+    _, commands = counted
+    again = Commands()
+    async with AsyncMongoClient(mongodb_url, event_listeners=[again]) as client:
+        store = MongoDBStore(client=client, db_name=urlsplit(mongodb_url).path.strip("/"))
+        await store.init()
+        await store.close()
+    assert again.taken() == ["aggregate"]
+    assert commands.taken() == []
+
+
+def every_list():
+    for kind in KINDS:
+        for path in kind.paths:
+            for descending in (False, True):
+                for after in (None, Cursor(at(5), ("m",) * len(kind.key))):
+                    yield Query(kind, path.name, at=dict.fromkeys(path.by, "t"), after=after, descending=descending, limit=10)
+
+
+def stages_of(plan):
+    """Every stage that an explanation names."""
+    if isinstance(plan, dict):
+        return (
+            {plan["stage"]}
+            if "stage" in plan and len(plan) == 1
+            else {*([plan["stage"]] if "stage" in plan else []), *(stage for held in plan.values() for stage in stages_of(held))}
+        )
+    return {stage for held in plan for stage in stages_of(held)} if isinstance(plan, list) else set()
+
+
+def path_is_open(query):
+    return not query.at
+
+
+@pytest.mark.parametrize(
+    "query", list(every_list()), ids=lambda query: f"{query.kind.name}.{query.path}-{query.descending}-{query.after is not None}"
+)
+async def test_no_list_reads_a_whole_collection_or_sorts(counted, mongodb_url, query):
+    """Each path has an index: what is shared first, then its order. The server is asked for its plan: no COLLSCAN, no SORT.
+
+    SecantusDB's planner is simpler than mongod's: of it only lists from their beginning, along a path that shares something, are asked, and it sorts.
+    """
+    load(mongodb_url, 50)
+    with pymongo.MongoClient(mongodb_url) as client:
+        database = client[urlsplit(mongodb_url).path.strip("/")]
+        for branch in _asked(query).branches:
+            match, sort = branch.pipeline[0]["$match"], branch.pipeline[1]["$sort"]
+            shared = [name for name, asked in match.items() if asked is None or isinstance(asked, str)]
+            fits = [
+                i.keys for i in defaults() if i.collection == branch.collection and {*shared} == {name for name, _ in i.keys[: len(shared)]}
+            ]
+            assert any([name for name, _ in keys[len(shared) :]] == list(sort) for keys in fits), (shared, sort)
+            assert set(sort.values()) == {-1 if query.descending else 1}
+            told = database.command(
+                "explain", {"find": branch.collection, "filter": match, "sort": sort, "limit": 10}, verbosity="queryPlanner"
+            )
+            stages = stages_of(told["queryPlanner"]["winningPlan"])
+            if "secantusVersion" not in client.server_info():
+                assert not stages & {"COLLSCAN", "SORT"}, told["queryPlanner"]["winningPlan"]
+            elif shared and query.after is None and not path_is_open(query):
+                assert "IXSCAN" in stages
+                assert "COLLSCAN" not in stages
+
+
+async def test_a_record_is_found_along_the_index_of_its_key(counted, mongodb_url):
+    """Getting by key never reads a collection."""
+    with pymongo.MongoClient(mongodb_url) as client:
+        database = client[urlsplit(mongodb_url).path.strip("/")]
+        for kind in KINDS:
+            told = database.command(
+                "explain", {"find": kind.name, "filter": key_filter(kind, ("a",) * len(kind.key))}, verbosity="queryPlanner"
+            )
+            stages = stages_of(told["queryPlanner"]["winningPlan"])
+            assert "IXSCAN" in stages
+            assert "COLLSCAN" not in stages

@@ -1,0 +1,61 @@
+"""MongoDBVector, certified by the kit on a replica set and on a standalone server, and its indexes on a server with search."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pymongo
+import pytest
+
+from mastra_core.testing import VectorContract
+from mastra_core.testing.vectors.indexes import VectorIndexContract
+from mastra_mongodb.vectors import MongoDBVector
+from tests.servers.fixtures import own_mongodb
+
+
+class TestOnAReplicaSet(VectorContract):
+    """Every vector is looked at, batches are transactions."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, mongodb_url: str) -> None:
+        self.url = mongodb_url
+
+    @asynccontextmanager
+    async def open_vectors(self) -> AsyncIterator[MongoDBVector]:
+        yield MongoDBVector(uri=self.url)
+
+
+@pytest.fixture(scope="module")
+def standalone() -> Iterator[str]:
+    """The URL of a server that is no replica set."""
+    with own_mongodb("--standalone") as server:
+        yield server.url
+
+
+class TestOnAStandaloneServer(VectorContract):
+    """Every vector is looked at, there are no transactions."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, standalone: str) -> Iterator[None]:
+        self.url = urlsplit(standalone)._replace(path="/vectors").geturl()
+        yield
+        with pymongo.MongoClient[dict[str, object]](standalone) as client:
+            client.drop_database("vectors")
+
+    @asynccontextmanager
+    async def open_vectors(self) -> AsyncIterator[MongoDBVector]:
+        yield MongoDBVector(uri=self.url)
+
+
+class TestIndexesWithSearch(VectorIndexContract):
+    """Search indexes are made, listed and removed; what is found along them is asked in test_vectors_native.py."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, mongodb_search_url: str) -> None:
+        self.url = mongodb_search_url
+
+    @asynccontextmanager
+    async def open_vectors(self) -> AsyncIterator[MongoDBVector]:
+        yield MongoDBVector(uri=self.url, search="native")
