@@ -27,7 +27,7 @@ def figures(tmp_path: Path, *options: str, **environment: str) -> dict:
 
 
 def test_our_whole_turn_is_measured_at_every_length(tmp_path: Path) -> None:
-    """Issue: "our own time on a whole turn with a fake model at 10 / 1,000 / 10,000 messages".
+    """Issue 4: "our own time on a whole turn with a fake model at 10 / 1,000 / 10,000 messages".
 
     That it is flat and under 3 ms is what `make bench` shows; a test that asserts a time fails on a busy machine.
     """

@@ -1,5 +1,7 @@
 """Every snippet of the TypeScript documents has a Python twin that runs.
 
+Issue 4: "Every code snippet of the seeds has a Python twin in `docs/` that runs in a test."
+
 `data/typescript_snippets.json` lists the snippets: where each stands in its document, below which heading, and its first line.
 """
 

@@ -1,4 +1,8 @@
-"""An agent of the real `@mastra/core` with the real `@mastra/memory` goes on with what our agent began, and ours with its."""
+"""An agent of the real `@mastra/core` with the real `@mastra/memory` goes on with what our agent began, and ours with its.
+
+Issue 4: "The real `@mastra/memory` on Node continues a conversation that a Python agent began (history, working memory, recall and title all
+work), and the other way round."
+"""
 
 from __future__ import annotations
 
