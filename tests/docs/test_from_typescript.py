@@ -70,6 +70,8 @@ def test_the_snippets_are_counted() -> None:
 RUNNING = [pytest.param(section, id=name) for name, section in TWINS.items() if python_of(section)]
 
 
+# Fifty programs, each a process of its own: long, and changed by nobody who does not run them.
+@pytest.mark.scale
 @pytest.mark.parametrize("section", RUNNING)
 def test_a_twin_runs_as_it_stands(section: Section, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """What a user copies works on the real server, says nothing on the error stream, and prints what its comments promise."""
@@ -80,6 +82,7 @@ def test_a_twin_runs_as_it_stands(section: Section, tmp_path: Path, request: pyt
 COMMANDS = [pytest.param(command, id=f"{name} {' '.join(command)}") for name, twin in TWINS.items() for command in commands_of(twin)]
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_a_twin_is_one_that_works(command: list[str], request: pytest.FixtureRequest) -> None:
     """What is installed is published from here; what is asked of AWS is done by DynamoDB; the others are listed here, by their words."""

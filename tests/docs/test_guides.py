@@ -31,6 +31,7 @@ PAGES = sorted(
 )
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize(
     "section", [section for section in GUIDES if python_of(section) and section is not WEB], ids=lambda section: section.id
 )
@@ -41,6 +42,7 @@ def test_the_programs_of_a_guide_run_twice(section: Section, tmp_path: Path, req
         run_all(section, tmp_path, environment=variables_of(program, request))
 
 
+@pytest.mark.scale
 def test_the_web_application_answers_remembers_and_closes(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The program of docs/deployment.md, served by two workers: a conversation goes on, a stranger gets nothing, and it ends in order."""
     (block,) = python_of(WEB)
