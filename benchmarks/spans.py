@@ -1,9 +1,10 @@
-"""Spans saved in batches, and traces listed: how many a second, on a file in memory where the system has one (/dev/shm).
+"""Spans saved in batches on every backend, each beside its bare driver's batch insert of the same rows in the same run.
 
-    .venv/bin/python benchmarks/spans.py [--spans 10000] [--batches 5] [--folder /dev/shm] [--json]
+    .venv/bin/python benchmarks/spans.py [--engines libsql postgresql …] [--spans 2000] [--rounds 5] [--folder /dev/shm] [--json]
 
-The spans are like those of an agent run: one root and nine steps a trace, each with ids, metadata, attributes, an input and an output,
-0.7 kB of JSON together.
+Rounds go through stores and drivers in turn, each on an empty database, so that a busy machine slows both. The spans are like those of an
+agent run: one root and nine steps a trace, each with ids, metadata, attributes, an input and an output, 0.7 kB of JSON together.
+Servers are those of the tests: started, or named by the same environment variables.
 """
 
 from __future__ import annotations
@@ -14,17 +15,98 @@ import json
 import statistics
 import tempfile
 import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import attrs
+
+from benchmarks import bare_spans
 from mastra_core import clock
-from mastra_core.storage.libsql.store import LibSQLStore
+from mastra_core.storage import Store, open_store
 from mastra_core.storage.records.span_kinds import Span
+from mastra_dynamodb import DynamoDBStore
+from tests.servers import dynamodb
+from tests.servers.fixtures import fresh_postgres_database, fresh_redis_database, fresh_sqld
+from tests.servers.shared import SharedServers, new_run
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 STEPS = 10
 """Spans of a trace."""
 TEXT = "What is the weather in Lisbon, and what should I wear? " * 3
+
+
+@attrs.frozen
+class Where:
+    """Where databases are made: on the servers of a run of tests, or in a folder."""
+
+    servers: SharedServers
+    folder: Path
+
+
+@contextmanager
+def a_file(where: Where) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(dir=where.folder) as own:
+        yield f"file:{own}/spans.db"
+
+
+@contextmanager
+def a_libsql_server(_: Where) -> Iterator[str]:
+    with fresh_sqld() as server:
+        yield server.url
+
+
+def a_postgres_database(where: Where) -> AbstractContextManager[str]:
+    return fresh_postgres_database(where.servers.address("postgres"))
+
+
+def a_redis_database(where: Where) -> AbstractContextManager[str]:
+    return fresh_redis_database(where.servers.address("redis"))
+
+
+@contextmanager
+def a_dynamodb_table(where: Where) -> Iterator[str]:
+    endpoint = where.servers.address("dynamodb").url
+    client, name = dynamodb.connect(endpoint), f"spans-{uuid.uuid4().hex}"
+    dynamodb.create_table(client, name)
+    yield f"{endpoint.rstrip('/')}/{name}"
+    client.delete_table(TableName=name)
+
+
+def dynamodb_store(url: str) -> Store:
+    parts = urlsplit(url)
+    return DynamoDBStore(table_name=parts.path.strip("/"), client=dynamodb.connect(f"{parts.scheme}://{parts.netloc}", retries=5))
+
+
+@attrs.frozen
+class Engine:
+    """One backend.
+
+    Attributes:
+        empty: gives the URL of an empty database for the length of a block.
+        bare: the same database by its driver.
+        store: the store at a URL.
+        share: of the spans asked for, how many this one is given: a slow one need not take minutes.
+    """
+
+    empty: Callable[[Where], AbstractContextManager[str]]
+    bare: Callable[[str], bare_spans.Bare]
+    store: Callable[[str], Store] = open_store
+    share: float = 1.0
+
+
+ENGINES: Mapping[str, Engine] = {
+    "libsql": Engine(a_file, bare_spans.Sqlite),
+    "libsql server": Engine(a_libsql_server, bare_spans.Hrana),
+    "postgresql": Engine(a_postgres_database, bare_spans.Psycopg),
+    "redis": Engine(a_redis_database, bare_spans.Redis),
+    "dynamodb": Engine(a_dynamodb_table, bare_spans.Boto3, store=dynamodb_store, share=0.1),
+}
+"""By the names that --engines takes."""
 
 
 def a_trace(number: int) -> list[Span]:
@@ -62,52 +144,78 @@ def a_trace(number: int) -> list[Span]:
     ]
 
 
-async def measure(folder: Path, *, spans: int, batches: int) -> dict[str, float]:
-    """Figures of one run on a fresh file."""
-    async with LibSQLStore(url=f"file:{folder}/spans.db") as store:
+async def measure(engine: Engine, where: Where, *, spans: int, rounds: int) -> dict[str, float]:
+    """Figures of one backend, medians of all rounds.
+
+    `stored` and `bare_stored` count the rows that the driver found after each; `alike` says whether they are the same.
+    """
+    found: list[dict[str, float]] = []
+    for number in range(rounds):
+        created = [span for index in range(spans // STEPS) for span in a_trace(number * spans + index)]
+        with engine.empty(where) as place, engine.empty(where) as other:
+            async with engine.store(other):
+                # Makes the same tables and indexes.
+                pass
+            figures = await _by_store(engine.store(place), created)
+            with closing(engine.bare(place)) as reader, closing(engine.bare(other)) as bare:
+                rows = reader.rows()
+                began = time.perf_counter()
+                bare.insert(rows)
+                taken = time.perf_counter() - began
+                again = bare.rows()
+            figures |= {"bare_per_second": len(created) / taken, "stored": len(rows), "bare_stored": len(again), "alike": again == rows}
+        found.append(figures)
+    medians = {name: statistics.median(figures[name] for figures in found) for name in found[0]}
+    return {**medians, "ratio": statistics.median(figures["bare_per_second"] / figures["created_per_second"] for figures in found)}
+
+
+async def _by_store(store: Store, created: list[Span]) -> dict[str, float]:
+    """Figures of one empty store."""
+    async with store:
         domain = store.observability
-        rates, created = [], list[Span]()
-        for batch in range(batches):
-            created = [span for number in range(spans // STEPS) for span in a_trace(batch * spans + number)]
-            begun = time.perf_counter()
-            await domain.batch_create_spans(created)
-            rates.append(len(created) / (time.perf_counter() - begun))
-        begun = time.perf_counter()
-        await domain.batch_update_spans(
-            [{"trace_id": s.trace_id, "span_id": s.span_id, "updates": {"ended_at": s.ended_at, "output": s.output}} for s in created]
+        create = await seconds(lambda: domain.batch_create_spans(created))
+        update = await seconds(
+            lambda: domain.batch_update_spans(
+                [{"trace_id": s.trace_id, "span_id": s.span_id, "updates": {"ended_at": s.ended_at, "output": s.output}} for s in created]
+            )
         )
-        updated = len(created) / (time.perf_counter() - begun)
-        begun = time.perf_counter()
-        for _ in range(20):
-            await domain.list_traces()
-        listed = (time.perf_counter() - begun) / 20
-        begun = time.perf_counter()
-        for root in created[::STEPS][:20]:
-            await domain.get_trace(root.trace_id)
-        read = (time.perf_counter() - begun) / min(20, len(created) // STEPS)
-    figures = {"created_per_second": statistics.median(rates), "created_per_second_best": max(rates), "updated_per_second": updated}
-    return {**figures, "list_traces_ms": listed * 1000, "get_trace_ms": read * 1000}
+        listed = await seconds(domain.list_traces)
+        read = await seconds(lambda: domain.get_trace(created[0].trace_id))
+    rates = {"created_per_second": len(created) / create, "updated_per_second": len(created) / update}
+    return {**rates, "list_traces_ms": listed * 1000, "get_trace_ms": read * 1000}
+
+
+async def seconds(call: Callable[[], Awaitable[Any]]) -> float:
+    """How long *call* took."""
+    begun = time.perf_counter()
+    await call()
+    return time.perf_counter() - begun
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     shm = Path("/dev/shm")  # noqa: S108  # the point is a file that costs no disk
-    parser.add_argument("--spans", type=int, default=10_000, help="spans a batch")
-    parser.add_argument("--batches", type=int, default=5)
-    parser.add_argument("--folder", type=Path, default=shm if shm.is_dir() else Path(tempfile.gettempdir()))
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES), metavar="ENGINE")
+    parser.add_argument("--spans", type=int, default=2000, help="spans a batch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=shm if shm.is_dir() else Path(tempfile.gettempdir()), help="of files")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        figures = asyncio.run(measure(Path(folder), spans=options.spans, batches=options.batches))
-    if options.json:
-        print(json.dumps(figures))
-        return
-    print(f"{options.batches} batches of {options.spans} spans into libSQL in {options.folder}")
-    print(f"  created  {figures['created_per_second']:10,.0f} spans/s (best {figures['created_per_second_best']:,.0f})")
-    print(f"  updated  {figures['updated_per_second']:10,.0f} spans/s")
-    print(f"  list_traces, 10 of {options.batches * options.spans // STEPS:,}: {figures['list_traces_ms']:.2f} ms")
-    print(f"  get_trace, {STEPS} spans: {figures['get_trace_ms']:.2f} ms")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
+        where = Where(SharedServers(stack.enter_context(new_run())), folder)
+        for name in options.engines:
+            spans = int(options.spans * ENGINES[name].share)
+            figures = asyncio.run(measure(ENGINES[name], where, spans=spans, rounds=options.rounds))
+            if options.json:
+                print(json.dumps({"engine": name, "spans": spans, **figures}))
+            else:
+                print(
+                    f"{name:14} {figures['created_per_second']:8,.0f} spans/s, bare driver {figures['bare_per_second']:8,.0f}: "
+                    f"{figures['ratio']:4.1f} times as fast; updated {figures['updated_per_second']:8,.0f}/s, "
+                    f"list_traces {figures['list_traces_ms']:6.2f} ms, get_trace {figures['get_trace_ms']:6.2f} ms"
+                )
 
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ def now() -> datetime:
     return from_milliseconds(time.time_ns() // 1_000_000)
 
 
+def nanoseconds() -> int:
+    """The current instant in nanoseconds since 1970, as OpenTelemetry counts."""
+    return time.time_ns()
+
+
 def to_milliseconds(instant: datetime) -> int:
     """Whole milliseconds since 1970, exact for every aware datetime."""
     return (instant - EPOCH) // MILLISECOND

@@ -75,6 +75,7 @@ class Mastra:
         if self.observer is not None:
             for agent in self._agents.values():
                 agent.tracing = self.observer
+            self.observer.watch(self._stores(), vectors=self._vectors())
 
     @cached_property
     def sync(self) -> MastraSync:
@@ -128,10 +129,7 @@ class Mastra:
             ConfigurationError: not exactly one of the two ids was given.
             MastraError: a store failed in the middle; a note says what is erased, and calling again goes on.
         """
-        memories = self._memories()
-        stores = [store for store in (self.storage, *(memory.storage for memory in memories)) if store is not None]
-        vectors = [vector for vector in (self.vector, *(memory.vector for memory in memories)) if vector is not None]
-        return await erase(stores, vectors, resource_id=resource_id, thread_id=thread_id)
+        return await erase(self._stores(), self._vectors(), resource_id=resource_id, thread_id=thread_id)
 
     async def close(self) -> None:
         """Drain, store every span, then close the models and stores that this Mastra and its agents hold, each once; idempotent.
@@ -151,9 +149,8 @@ class Mastra:
         owners = {id(agent if isinstance(agent.model, str | Sequence) else agent.model): agent for agent in self._agents.values()}
         closing: list[Coroutine[Any, Any, None]] = [agent.close() for agent in owners.values()]
         memories = self._memories()
-        held: list[Store | VectorStore | None] = [self.storage, self.vector]
-        held += [one for memory in memories for one in (memory.storage, memory.vector)]
-        closing += [one.close() for one in {id(one): one for one in held if one is not None}.values()]
+        held: list[Store | VectorStore] = [*self._stores(), *self._vectors()]
+        closing += [one.close() for one in {id(one): one for one in held}.values()]
         embedders = {id(one): one for one in (self.embedder, *(memory.embedder for memory in memories)) if one is not None}
         closing += [close_held(one) for one in embedders.values()]
         outcomes = await asyncio.gather(*closing, return_exceptions=True)
@@ -170,6 +167,12 @@ class Mastra:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Drain and close."""
         await self.close()
+
+    def _stores(self) -> list[Store]:
+        return [store for store in (self.storage, *(memory.storage for memory in self._memories())) if store is not None]
+
+    def _vectors(self) -> list[VectorStore]:
+        return [vector for vector in (self.vector, *(memory.vector for memory in self._memories())) if vector is not None]
 
     def _memories(self) -> list[Memory]:
         return list({id(a.memory): a.memory for a in self._agents.values() if a.memory is not None}.values())

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -31,12 +32,38 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
             print("\t".join(" ".join(plain(cell).split()) for cell in row))
         return
+    console.print(_drawn(columns, rows))
+
+
+class Screen:
+    """A table on a terminal that is drawn anew in its place."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="visible")
+        self._live.start()
+
+    def draw(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Draw these rows in place of those before."""
+        self._live.update(_drawn(columns, rows), refresh=True)
+
+    def close(self) -> None:
+        """Leave what was drawn last."""
+        self._live.stop()
+
+
+def screen() -> Screen | None:
+    """The terminal; None where there is none."""
+    console = Console()
+    return Screen(console) if console.is_terminal else None
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     drawn = Table(box=None, pad_edge=False)
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(plain(cell)) for cell in row))
-    console.print(drawn)
+    return drawn
 
 
 def message(shown: Message) -> None:

@@ -6,13 +6,14 @@ Knows stores by their public faces and the shape of traces; must not know any ba
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import typer
 
 from mastra_core import clock
-from mastra_core.cli import output
+from mastra_core.cli import following, output
 from mastra_core.cli.commands import AsJson, Url, _existing, app
 from mastra_core.storage.domains.trace_filters import TraceFilters
 from mastra_core.storage.opening import open_store
@@ -20,6 +21,8 @@ from mastra_core.storage.records.span_kinds import Span
 
 WIDTH = 24
 """Characters of a bar."""
+
+COLUMNS = ("span", "took", "when", "tokens", "error")
 
 Wanted = Annotated[str | None, typer.Option(metavar="ID", help="Only traces whose root names it.")]
 
@@ -35,9 +38,16 @@ def traces(
     run: Wanted = None,
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only those that stand so: success, error or running.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="List at most so many, the newest.")] = 20,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow TRACE, or the next one that runs, until it ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the traces of a store, newest first, or show the spans of one with their durations, tokens and errors."""
+    of_agent = {} if agent is None else {"entity_type": "agent", "entity_id": agent}
+    given = {"thread_id": thread, "resource_id": resource, "run_id": run, "status": status}
+    filters = {**of_agent, **{name: value for name, value in given.items() if value is not None}}
+    if watch:
+        _watch(url, trace, filters=filters, as_json=as_json)
+        return
     if trace is not None:
         spans = asyncio.run(_spans(url, trace))
         if not spans:
@@ -45,9 +55,6 @@ def traces(
             raise typer.Exit(1)
         _show(spans, as_json=as_json)
         return
-    of_agent = {} if agent is None else {"entity_type": "agent", "entity_id": agent}
-    given = {"thread_id": thread, "resource_id": resource, "run_id": run, "status": status}
-    filters = {**of_agent, **{name: value for name, value in given.items() if value is not None}}
     roots, more = asyncio.run(_roots(url, filters=filters, limit=limit))
     if as_json:
         for root in roots:
@@ -61,25 +68,67 @@ def traces(
         output.note(f"there are more than {limit} traces; see more with --limit")
 
 
+def _watch(url: str, trace: str | None, *, filters: Mapping[str, str], as_json: bool) -> None:
+    """Show a trace as it grows: on a terminal drawn anew, into a pipe a line for each span that begins or ends."""
+    waits = f"waiting for {'a trace that runs' if trace is None else f'the trace {trace!r}'}; Ctrl-C ends it"
+    screen = None if as_json else output.screen()
+    shown: dict[str, str] = {}
+
+    def grown(spans: Sequence[Span]) -> None:
+        if screen is not None:
+            screen.draw(COLUMNS, _rows(spans))
+            return
+        for (span, depth), row in zip(_placed(spans), _rows(spans), strict=True):
+            if shown.get(span.span_id) != _took(span):
+                shown[span.span_id] = _took(span)
+                _line(span, depth=depth, row=row, as_json=as_json)
+
+    try:
+        spans = asyncio.run(following.follow(_existing(url), trace, filters=filters, grown=grown, waits=lambda: output.note(waits)))
+    finally:
+        if screen is not None:
+            screen.close()
+    if not as_json:
+        _sum_up(spans)
+
+
+def _line(span: Span, *, depth: int, row: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        output.json_line({**_document(span), "depth": depth})
+    else:
+        output.table(COLUMNS, [row])
+    # Whoever reads the pipe follows too.
+    sys.stdout.flush()
+
+
 def _show(spans: Sequence[Span], *, as_json: bool) -> None:
     """Print the spans of one trace, each below its parent."""
-    placed = _placed(spans)
     if as_json:
-        for span, depth in placed:
+        for span, depth in _placed(spans):
             output.json_line({**_document(span), "depth": depth})
         return
-    first = min(span.started_at for span in spans)
-    last = max(span.ended_at or span.started_at for span in spans)
-    whole = max(_milliseconds(first, last), 1)
-    rows = [
+    output.table(COLUMNS, _rows(spans))
+    _sum_up(spans)
+
+
+def _rows(spans: Sequence[Span]) -> list[tuple[str, ...]]:
+    first, whole = min(span.started_at for span in spans), _whole(spans)
+    return [
         (f"{'· ' * depth}{span.name}", _took(span), _bar(span, first=first, whole=whole), _tokens(span), _error(span))
-        for span, depth in placed
+        for span, depth in _placed(spans)
     ]
-    output.table(("span", "took", "when", "tokens", "error"), rows)
+
+
+def _whole(spans: Sequence[Span]) -> int:
+    """How many milliseconds the trace took so far, at least 1."""
+    return max(_milliseconds(min(span.started_at for span in spans), max(span.ended_at or span.started_at for span in spans)), 1)
+
+
+def _sum_up(spans: Sequence[Span]) -> None:
     usage = [_usage(span) for span in spans if span.span_type == "model_generation"]
     tokens = f"{sum(given for given, _ in usage)} tokens in, {sum(gave for _, gave in usage)} out"
     errors = sum(span.error is not None for span in spans)
-    output.note(f"{len(spans)} spans, {whole} ms, {tokens}, {errors} with errors")
+    output.note(f"{len(spans)} spans, {_whole(spans)} ms, {tokens}, {errors} with errors")
 
 
 def _placed(spans: Sequence[Span]) -> list[tuple[Span, int]]:

@@ -5,6 +5,8 @@ Knows values. Must not know spans or OpenTelemetry.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
 import math
 import re
@@ -71,7 +73,7 @@ class Cleaner:
 
     def name(self, text: str) -> str:
         """What is kept of a name or an id: at most 255 characters."""
-        return _text(text[:255], [1 << 62])
+        return text if len(text) <= 255 and text.isascii() and "\x00" not in text else _text(text[:255], [1 << 62])
 
     def error(self, *, message: str, name: str | None = None, stack: str | None = None) -> Mapping[str, Json]:
         """What is kept of an error: its message and stack may quote what was said, so they are outputs."""
@@ -105,10 +107,22 @@ def _redacted(value: Json, redact: Redact) -> Json:
 
 def _clean(value: object, *, left: list[int], depth: int) -> Json:
     """*value* as JSON of at most *left* bytes of texts, which are counted down."""
+    # What a span holds is mostly of these types, and telling what is a Mapping takes as long as cleaning a text.
+    kind = type(value)
+    if kind is str:
+        return _text(value, left)  # type: ignore[arg-type]  # type() says nothing to mypy
+    if kind is dict and depth < MAX_DEPTH:
+        return _object(value, left, depth)  # type: ignore[arg-type]
+    if kind is list and depth < MAX_DEPTH:
+        return _list(value, left, depth)  # type: ignore[arg-type]
+    if kind is bool or value is None:
+        return value
+    return _of_any_type(value, left=left, depth=depth)
+
+
+def _of_any_type(value: object, *, left: list[int], depth: int) -> Json:
     if isinstance(value, str):
         return _text(value, left)
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, int):
         # The range that every backend holds.
         return int(value) if -(2**63) <= value < 2**63 else str(value)
@@ -131,23 +145,38 @@ def _object(value: Mapping[Any, object], left: list[int], depth: int) -> dict[st
         if index == MAX_ITEMS:
             made["__truncated"] = f"{len(value) - MAX_ITEMS} more keys omitted"
             break
-        name = _text(str(key), left)
-        secret = _SEPARATORS.sub("", str(key)).lower() in SECRETS and held is not None
-        made[name] = REDACTED if secret else _clean(held, left=left, depth=depth + 1)
+        text = key if type(key) is str else str(key)
+        size = _harmless(text)
+        if size is not None and size <= left[0]:
+            left[0] -= size
+            made[text] = _text(held, left) if type(held) is str else _clean(held, left=left, depth=depth + 1)
+        else:
+            name = _text(text, left)
+            made[name] = REDACTED if held is not None and _is_secret(text) else _clean(held, left=left, depth=depth + 1)
     return made
+
+
+@functools.lru_cache(maxsize=2048)
+def _harmless(name: str) -> int | None:
+    """The bytes of a name that can be kept as it is, value and all; None for others. Most names come again and again."""
+    return len(name) if name.isascii() and "\x00" not in name and not _is_secret(name) else None
+
+
+def _is_secret(name: str) -> bool:
+    return _SEPARATORS.sub("", name).lower() in SECRETS
 
 
 def _list(value: Sequence[object] | AbstractSet[object], left: list[int], depth: int) -> list[Json]:
-    made: list[Json] = []
-    for index, held in enumerate(value):
-        if index == MAX_ITEMS:
-            made.append(f"[…{len(value) - MAX_ITEMS} more items]")
-            break
-        made.append(_clean(held, left=left, depth=depth + 1))
-    return made
+    if len(value) <= MAX_ITEMS:
+        return [_clean(held, left=left, depth=depth + 1) for held in value]
+    kept = [_clean(held, left=left, depth=depth + 1) for held in itertools.islice(value, MAX_ITEMS)]
+    return [*kept, f"[…{len(value) - MAX_ITEMS} more items]"]
 
 
 def _text(text: str, left: list[int]) -> str:
+    if len(text) <= left[0] and text.isascii() and "\x00" not in text:
+        left[0] -= len(text)
+        return text
     if left[0] <= 0 and text:
         return TRUNCATED
     # A character has a byte or more: what is surely too long is not encoded whole.

@@ -106,8 +106,13 @@ class Read:
     rest: Mapping[str, Any] = attrs.field(factory=dict)
 
 
+_NOTHING = Read()
+
+
 def read_attributes(attributes: Mapping[str, Any]) -> Read:
     """What *attributes* of a span say in these conventions; of two names for one thing the first counts."""
+    if not attributes:
+        return _NOTHING
     messages = _messages(attributes)
     told_input, told_output = _first(attributes, _INPUTS), _first(attributes, _OUTPUTS)
     facts: dict[str, Any] = {}

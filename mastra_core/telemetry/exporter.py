@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
@@ -21,7 +21,7 @@ from mastra_core.storage.records.span_kinds import Span
 from mastra_core.storage.store import Store
 from mastra_core.sync import background_loop
 from mastra_core.telemetry.cleaning import Cleaner
-from mastra_core.telemetry.mapping import Noted, to_record
+from mastra_core.telemetry.mapping import Noted, Opened, to_record, to_running
 from mastra_core.telemetry.options import Observability
 
 log = logging.getLogger("mastra_core.telemetry")
@@ -48,6 +48,8 @@ class MastraSpanExporter(SpanExporter):
         stored: how many spans the store has taken.
         dropped: how many were lost.
         taken: how many were given to it, whatever became of them.
+        running: gives the steps of a trace that go on. They are stored with what is exported of their trace, so that one can see them.
+        counted: is told how many spans more were stored, and how many dropped.
 
     Raises:
         UnsupportedError: the store keeps no spans.
@@ -59,6 +61,8 @@ class MastraSpanExporter(SpanExporter):
         self.dropped = 0
         self.taken = 0
         self.loop = loop or _running_loop()
+        self.running: Callable[[int], Iterable[Opened]] = lambda _: ()
+        self.counted: Callable[[int, int], object] = lambda *_: None
         self._domain = storage.observability
         self._cleaner = Cleaner(
             redact_input=given.redact_input, redact_output=given.redact_output, max_attribute_bytes=given.max_attribute_bytes
@@ -78,19 +82,18 @@ class MastraSpanExporter(SpanExporter):
     def drop(self, span_id: int) -> None:
         """Count a span that was dropped before it came here."""
         self._notes.pop(span_id, None)
-        with self._lock:
-            self.dropped += 1
+        self._count(dropped=1)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write *spans*, and those that wait; FAILURE if they have to wait (further). Called in an event loop, it is not waited for."""
         self.taken += len(spans)
         records = [to_record(span, noted=self._noted(span), cleaner=self._cleaner) for span in spans]
+        running = self._running({span.context.trace_id for span in spans if span.context})
         with self._lock:
-            self._waiting += records
+            self._waiting += (*running, *records)
             over = len(self._waiting) if self._closed else len(self._waiting) - self._limit
-            for _ in range(over):
-                self._waiting.popleft()
-            self.dropped += max(over, 0)
+            lost = [self._waiting.popleft() for _ in range(over)]
+        self._count(dropped=_ended(lost))
         return SpanExportResult.SUCCESS if self._written(TIMEOUT_SECONDS) else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -104,14 +107,26 @@ class MastraSpanExporter(SpanExporter):
         self._written(TIMEOUT_SECONDS)
         with self._lock:
             self._closed = True
-            lost = len(self._waiting)
+            lost = _ended(self._waiting)
             self._waiting.clear()
-            self.dropped += lost
+        self._count(dropped=lost)
         if self.dropped:
             log.warning("%d spans were dropped, %d of them at the end, since the store did not take them in time", self.dropped, lost)
 
     def _noted(self, span: ReadableSpan) -> Noted | None:
         return self._notes.pop(span.context.span_id, None) if span.context else None
+
+    def _running(self, trace_ids: Iterable[int]) -> list[Span]:
+        """Steps of these traces that go on and are not stored yet, as far as they have got."""
+        found: list[Span] = []
+        for opened in (one for trace_id in trace_ids for one in self.running(trace_id) if not one.shown):
+            opened.shown = True
+            try:
+                found.append(to_running(opened, cleaner=self._cleaner))
+            except RuntimeError:
+                # What a step was given may be changed by who runs it, in another thread, while it is looked at: it is stored at its end.
+                continue
+        return found
 
     def _written(self, timeout_seconds: float) -> bool:
         """Whether nothing waits any more; does not wait for that in an event loop, which may be the one that writes."""
@@ -167,16 +182,16 @@ class MastraSpanExporter(SpanExporter):
             await self._domain.batch_create_spans(batch)
         except (StoreClosedError, ConfigurationError) as error:
             log.warning("%d spans were dropped, since this store will not take them: %s", len(batch), error)
-            self._count(dropped=len(batch))
+            self._count(dropped=_ended(batch))
         except InvalidInputError as error:
             if len(batch) > 1:
                 for span in batch:
                     await self._save([span])
                 return
             log.warning("span %s was dropped, since the store refuses it: %s", batch[0].name, error)
-            self._count(dropped=1)
+            self._count(dropped=_ended(batch))
         else:
-            self._count(stored=len(batch))
+            self._count(stored=_ended(batch))
 
     def _next(self) -> list[Span]:
         with self._lock:
@@ -195,6 +210,12 @@ class MastraSpanExporter(SpanExporter):
         with self._lock:
             self.stored += stored
             self.dropped += dropped
+        self.counted(stored, dropped)
+
+
+def _ended(spans: Iterable[Span]) -> int:
+    """How many of the spans are whole: those that go on come again."""
+    return sum(span.ended_at is not None for span in spans)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LINEAGE = "mastra."
 """What the names of attributes begin with that say in whose run a foreign span is."""
 
+TOLD = frozenset({"error.type", "db.system.name", "db.operation.name", "mastra.store.id"})
+"""What our own spans tell other exporters by names that no convention of runs has; the store knows it otherwise."""
+
 
 @attrs.define(kw_only=True)
 class Noted:
@@ -57,6 +60,31 @@ class Noted:
         return told
 
 
+@attrs.define(kw_only=True)
+class Opened:
+    """A step of a run that goes on.
+
+    Attributes:
+        span: OpenTelemetry's.
+        noted: what the run has noted of it so far.
+        shown: whether it was stored as one that goes on.
+    """
+
+    span: ReadableSpan
+    noted: Noted
+    shown: bool = False
+
+
+def to_running(opened: Opened, *, cleaner: Cleaner) -> Span:
+    """A step that goes on as it is stored: without an end, and without what it gives.
+
+    Raises:
+        RuntimeError: it was changed meanwhile.
+    """
+    noted = attrs.evolve(opened.noted, attributes=dict(opened.noted.attributes), output=None, error=None)
+    return attrs.evolve(_to_record(opened.span, read=Read(), noted=noted, cleaner=cleaner), ended_at=None)
+
+
 def to_record(span: ReadableSpan, *, noted: Noted | None, cleaner: Cleaner) -> Span:
     """*span* as it is stored.
 
@@ -65,7 +93,10 @@ def to_record(span: ReadableSpan, *, noted: Noted | None, cleaner: Cleaner) -> S
         noted: what the run noted of it; None for a span of somebody else.
         cleaner: says what of it may be kept.
     """
-    read = read_attributes(span.attributes or {})
+    return _to_record(span, read=read_attributes(span.attributes or {}), noted=noted, cleaner=cleaner)
+
+
+def _to_record(span: ReadableSpan, *, read: Read, noted: Noted | None, cleaner: Cleaner) -> Span:
     context, parent, now = span.get_span_context(), span.parent, clock.now()
     assert context is not None
     fields = _of_ours(noted, read, cleaner) if noted is not None else _of_others(span, read, cleaner)
@@ -73,10 +104,9 @@ def to_record(span: ReadableSpan, *, noted: Noted | None, cleaner: Cleaner) -> S
     if parent is not None and parent.is_remote:
         # It is in no store of ours, and a trace without a root would never be listed.
         metadata["remoteParentSpanId"] = f"{parent.span_id:016x}"
-    for name, attribute in IDS.items():
-        value = metadata.get(name) or read.ids.get(name)
-        if isinstance(value, str) and value:
-            fields[attribute] = cleaner.name(value)
+    for name, value in ({**read.ids, **metadata} if read.ids else metadata).items():
+        if name in IDS and isinstance(value, str) and value:
+            fields[IDS[name]] = cleaner.name(value)
     return Span(
         trace_id=f"{context.trace_id:032x}",
         span_id=f"{context.span_id:016x}",
@@ -96,7 +126,7 @@ def _of_ours(noted: Noted, read: Read, cleaner: Cleaner) -> dict[str, Any]:
     return {
         "span_type": noted.span_type,
         # What a user set on the current span is about the run.
-        "metadata": {**noted.metadata, **read.rest},
+        "metadata": {**noted.metadata, **{name: value for name, value in read.rest.items() if name not in TOLD}},
         "attributes": cleaner.facts(_facts(noted.attributes, cleaner)),
         "input": cleaner.input(_told(noted.input)),
         "output": cleaner.output(_told(noted.output)),

@@ -6,23 +6,35 @@ Knows OpenTelemetry's tracers and context. Must not know agents. Needs mastra-co
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Status, StatusCode
 
-from mastra_core.storage.store import Store
+from mastra_core.errors import UnsupportedError
+from mastra_core.storage.records.guard import Guard
+from mastra_core.storage.records.records import Records
+from mastra_core.storage.records.watching import Operation, Watcher
+from mastra_core.storage.store import DOMAINS, Store
+from mastra_core.storage.vectors.port import VectorStore
+from mastra_core.storage.vectors.vectors import Vectors
 from mastra_core.telemetry.exporter import MastraSpanExporter
-from mastra_core.telemetry.mapping import Noted
+from mastra_core.telemetry.mapping import Noted, Opened
+from mastra_core.telemetry.operations import OperationSpans, StorageMetrics, conventional, metrics_of
 from mastra_core.telemetry.options import Observability
-from mastra_core.telemetry.tracing import Entity, Step, Told
+from mastra_core.telemetry.own_spans import OwnSpan, OwnTracer
+from mastra_core.telemetry.sampling import Traces
+from mastra_core.telemetry.tracing import UNTRACED, Entity, Step, Told
 
 SCOPE = "mastra_core"
 """The name of our instrumentation."""
@@ -30,8 +42,11 @@ SCOPE = "mastra_core"
 QUEUE = 8192
 """Spans that may wait for the exporter's thread; more are dropped, and counted."""
 
-TRACES = 10_000
-"""Traces whose foreign spans are still waited for."""
+
+class Begin(Protocol):
+    """Begins a span below the one in *context*: a tracer's start_span."""
+
+    def __call__(self, name: str, context: otel_context.Context, /, *, attributes: Mapping[str, str | int] | None = None) -> trace.Span: ...
 
 
 class Observer:
@@ -50,9 +65,15 @@ class Observer:
         self.exporter = MastraSpanExporter(storage, options=options)
         self.key = otel_context.create_key("mastra-step")
         self.traces = Traces(options.sampling)
+        self.exporter.running = self.traces.running
+        self._guards: tuple[Guard[Any], ...] = ()
+        self._records: tuple[Records, ...] = ()
+        self._watchers: list[Watcher] = []
+        self._metrics: StorageMetrics | None = None
         self._queue: SpanQueue | None = None
-        self._own: TracerProvider | None = None
-        self._tracer: trace.Tracer | None = None
+        # Whether others may get our spans: only for them are facts put in by OpenTelemetry's names too.
+        self.shared = True
+        self._begin: Begin | None = None
         self._lock = threading.Lock()
 
     @property
@@ -80,6 +101,39 @@ class Observer:
         noted = Noted(span_type=span_type, entity=entity, metadata=metadata or {}, attributes=dict(attributes or {}), input=input)
         return SpanStep(self, name=name, noted=noted, conventional=conventional)
 
+    def watch(self, stores: Iterable[Store], *, vectors: Iterable[VectorStore]) -> None:
+        """Trace and measure the operations of these stores, as far as the options and OpenTelemetry's set-up ask for it."""
+        guards = {id(guard): guard for store in stores for guard in _guards_of(store)}
+        guards |= {id(one.guard): one.guard for one in vectors if isinstance(one, Vectors)}
+        self._guards = tuple(guards.values())
+        self._records = tuple(guard for guard in self._guards if isinstance(guard, Records))
+        if self.options.storage_operations:
+            self._add_watcher(OperationSpans(self._operation))
+        self._measure()
+
+    def _operation(self, operation: Operation) -> Step:
+        """The step of an operation within a run; what the exporter does is within none."""
+        if otel_context.get_value(self.key) is None or otel_context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return UNTRACED
+        return self.step(
+            "rag_vector_operation" if operation.domain == "vectors" else "generic",
+            f"storage: {operation.domain}.{operation.name}",
+            attributes={"operation": operation.name, "store": operation.store_id},
+            conventional=conventional(operation),
+        )
+
+    def _measure(self) -> None:
+        if self._metrics is None and (found := metrics_of(self.options.meter_provider)) is not None:
+            self._metrics = found
+            self.exporter.counted = lambda stored, dropped: found.spans(stored=stored, dropped=dropped)
+            self._add_watcher(found)
+            found.pools.add(self._records)
+
+    def _add_watcher(self, watcher: Watcher) -> None:
+        self._watchers.append(watcher)
+        for guard in self._guards:
+            guard.watchers += (watcher,)
+
     async def flush(self) -> bool:
         """Store every span that has ended; False if the store does not take them now."""
         if self._queue is None:
@@ -89,28 +143,40 @@ class Observer:
 
     async def close(self) -> None:
         """Store every span that has ended, and trace no more. The store is left open; idempotent."""
-        closing = self._own or self._queue
-        if closing is not None:
+        if self._queue is not None:
             # A thread waits for the exporter's, which needs this event loop to write.
-            await asyncio.to_thread(closing.shutdown)
+            await asyncio.to_thread(self._queue.shutdown)
+            atexit.unregister(self._queue.shutdown)
+        for guard in self._guards:
+            guard.watchers = tuple(watcher for watcher in guard.watchers if watcher not in self._watchers)
+        if self._metrics is not None:
+            told, self._records = self._records, ()
+            self._metrics.pools.remove(told)
 
     @property
-    def tracer(self) -> trace.Tracer:
-        """The tracer, made by the first step: a program may set up OpenTelemetry after its Mastra."""
+    def begin(self) -> Begin:
+        """Begins spans; made by the first step, since a program may set up OpenTelemetry after its Mastra."""
+        if self._begin is not None:
+            return self._begin
         with self._lock:
-            if self._tracer is None:
-                self._tracer = self._begun()
-            return self._tracer
+            if self._begin is None:
+                self._begin = self._begun()
+            return self._begin
 
-    def _begun(self) -> trace.Tracer:
+    def _begun(self) -> Begin:
+        self._measure()
         # A store belongs to the loop of the runs, also when the first to use it is the exporter.
         self.exporter.loop = asyncio.get_running_loop()
-        self._queue = SpanQueue(self.exporter, traces=self.traces, key=self.key)
+        self._queue = queue = SpanQueue(self.exporter, traces=self.traces, key=self.key)
         given = self.options.tracer_provider or trace.get_tracer_provider()
-        if not hasattr(given, "add_span_processor"):
-            given = self._own = TracerProvider(sampler=ParentBased(TraceIdRatioBased(self.options.sampling)))
-        cast("TracerProvider", given).add_span_processor(self._queue)
-        return cast("TracerProvider", given).get_tracer(SCOPE)
+        if hasattr(given, "add_span_processor"):
+            cast("TracerProvider", given).add_span_processor(queue)
+            return cast("TracerProvider", given).get_tracer(SCOPE).start_span
+        self.shared = False
+        # What a provider does, if its program ends without closing it.
+        atexit.register(queue.shutdown)
+        disabled = os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true"
+        return OwnTracer(0.0 if disabled else self.options.sampling, ended=queue.take_own).start_span
 
 
 class SpanStep(Step):
@@ -135,10 +201,11 @@ class SpanStep(Step):
     def __enter__(self) -> Self:
         """The step, begun."""
         observer, noted = self._observer, self._noted
-        around: Noted | None = cast("Noted | None", otel_context.get_value(observer.key))
+        begin, here = observer.begin, otel_context.get_current()
+        around: Noted | None = cast("Noted | None", here.get(observer.key))
         # Through the step, not the span, comes what is raised: its text may quote what was said, and other exporters would have it.
-        self._span = observer.tracer.start_span(self._name, attributes=self._conventional)
-        told = self._span.get_span_context()
+        self._span = begin(self._name, here, attributes=self._conventional) if observer.shared else begin(self._name, here)
+        self._told = told = self._span.get_span_context()
         trace_id = told.trace_id
         if around is None:
             noted.root_entity = noted.entity
@@ -149,56 +216,42 @@ class SpanStep(Step):
             noted.parent_entity, noted.root_entity = around.entity, around.root_entity
         kept = self._span.is_recording() and told.trace_flags.sampled and trace_id in observer.traces
         self.trace_id = f"{trace_id:032x}" if kept else None
-        within = otel_context.set_value(observer.key, noted, trace.set_span_in_context(self._span))
+        if kept:
+            observer.traces.open(trace_id, told.span_id, Opened(span=cast("ReadableSpan", self._span), noted=noted))
+        within = trace.set_span_in_context(self._span, otel_context.set_value(observer.key, noted, here))
         self._token = otel_context.attach(within)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """The step ends; what is raised through it is its error."""
         otel_context.detach(self._token)
-        noted, span = self._noted, self._span
+        noted, observer = self._noted, self._observer
         if isinstance(error, asyncio.CancelledError):
             noted.attributes["interrupted"] = True
         elif error is not None:
             noted.error = error
-        if noted.error is not None:
-            named = "error" if isinstance(noted.error, str) else type(noted.error).__name__
-            span.set_attribute("error.type", named)
-            span.set_status(Status(StatusCode.ERROR))
-        usage = noted.attributes.get("usage")
-        if usage is not None and noted.span_type == "model_step":
-            span.set_attributes({"gen_ai.usage.input_tokens": usage["inputTokens"], "gen_ai.usage.output_tokens": usage["outputTokens"]})
-            span.set_attribute("gen_ai.response.finish_reasons", [noted.attributes["finishReason"]])
-        if self.trace_id is not None and span.get_span_context().trace_id in self._observer.traces:
-            self._observer.exporter.note(span.get_span_context().span_id, noted=noted)
-        span.end()
+        if observer.shared:
+            _tell_others(self._span, noted=noted)
+        told = self._told
+        if self.trace_id is not None and observer.traces.end(told.trace_id, told.span_id):
+            observer.exporter.note(told.span_id, noted=noted)
+        self._span.end()
 
 
-class Traces:
-    """The traces in which runs of one Mastra are, as far as they are sampled; the newest of them.
-
-    Args:
-        sampling: the share of traces that are kept.
-    """
-
-    def __init__(self, sampling: float) -> None:
-        # By the same bits as OpenTelemetry's own sampler, so that both choose the same traces.
-        self._bound = round(sampling * 2**64)
-        self._begun: dict[int, None] = {}
-        self._lock = threading.Lock()
-
-    def begin(self, trace_id: int) -> None:
-        """Keep the spans of this trace from now on, if it is sampled."""
-        if trace_id & (2**64 - 1) >= self._bound:
-            return
-        with self._lock:
-            self._begun[trace_id] = None
-            if len(self._begun) > TRACES:
-                del self._begun[next(iter(self._begun))]
-
-    def __contains__(self, trace_id: int) -> bool:
-        """Whether its spans are kept."""
-        return trace_id in self._begun
+def _tell_others(span: trace.Span, *, noted: Noted) -> None:
+    """Put into *span* what other exporters may know of how its step ended, by the names of OpenTelemetry's conventions."""
+    if noted.error is not None:
+        span.set_attribute("error.type", "error" if isinstance(noted.error, str) else type(noted.error).__name__)
+        span.set_status(Status(StatusCode.ERROR))
+    usage = noted.attributes.get("usage")
+    if usage is not None and noted.span_type == "model_step":
+        span.set_attributes(
+            {
+                "gen_ai.usage.input_tokens": usage["inputTokens"],
+                "gen_ai.usage.output_tokens": usage["outputTokens"],
+                "gen_ai.response.finish_reasons": [noted.attributes["finishReason"]],
+            }
+        )
 
 
 class SpanQueue(BatchSpanProcessor):
@@ -229,7 +282,15 @@ class SpanQueue(BatchSpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Take the span, unless it is of a trace without runs."""
         context = span.get_span_context()
-        if context is None or not context.trace_flags.sampled or context.trace_id not in self._traces:
+        if context is not None and context.trace_flags.sampled:
+            self._take(span, context)
+
+    def take_own(self, span: OwnSpan) -> None:
+        """Take a span that no provider knows of, unless it is of a trace without runs."""
+        self._take(cast("ReadableSpan", span), span.context)
+
+    def _take(self, span: ReadableSpan, context: trace.SpanContext) -> None:
+        if context.trace_id not in self._traces:
             return
         with self._counting:
             # The processor itself would drop the oldest, and tell nobody how many.
@@ -244,3 +305,12 @@ class SpanQueue(BatchSpanProcessor):
         """Export what waits, and take no more."""
         self._closed = True
         super().shutdown()  # type: ignore[no-untyped-call]  # the SDK's has no annotation
+
+
+def _guards_of(store: Store) -> Iterable[Guard[Any]]:
+    """The guards of the domains that *store* keeps."""
+    for name in DOMAINS:
+        try:
+            yield getattr(store, name).records
+        except UnsupportedError:
+            continue

@@ -29,8 +29,12 @@ class Observability:
         max_attribute_bytes: how much of the texts of one field (input, output, attributes, metadata) is kept, in bytes of UTF-8; what
             is cut off ends in "…[truncated]".
         max_buffered_spans: how many spans wait at most while the store is down; then the oldest are dropped, and counted.
-        tracer_provider: the OpenTelemetry TracerProvider to join; None joins the global one if there is one, else makes one that
-            serves this Mastra alone.
+        tracer_provider: the OpenTelemetry TracerProvider to join; None joins the global one if there is one, else spans go to the
+            storage alone.
+        storage_operations: whether each call of a store or a vector store within a run is a step of its trace too, with its name, how
+            many batches it took and how many retries; nothing that is stored is in it. It costs a few spans a run more.
+        meter_provider: the OpenTelemetry MeterProvider that gets the metrics of storage; None joins the global one if there is one, else
+            nothing is measured.
 
     Raises:
         ConfigurationError: an option cannot be that.
@@ -42,6 +46,8 @@ class Observability:
     max_attribute_bytes: int = MAX_ATTRIBUTE_BYTES
     max_buffered_spans: int = 10_000
     tracer_provider: Any = None
+    storage_operations: bool = False
+    meter_provider: Any = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be, where it is written."""
@@ -59,3 +65,10 @@ class Observability:
             if function is not None and not callable(function):
                 msg = f"Observability: {name} must be a function of a value, found {function!r}"
                 raise ConfigurationError(msg)
+        told: object = self.storage_operations
+        if not isinstance(told, bool):
+            msg = f"Observability: storage_operations must be True or False, found {told!r}"
+            raise ConfigurationError(msg)
+        if self.meter_provider is not None and not hasattr(self.meter_provider, "get_meter"):
+            msg = f"Observability: meter_provider must be an OpenTelemetry MeterProvider, found a {type(self.meter_provider).__name__}"
+            raise ConfigurationError(msg)

@@ -64,6 +64,8 @@ class ObservabilityStrategy:
 class ObservabilityDomain:
     """Spans and traces of one store."""
 
+    domain = "observability"
+
     def __init__(self, records: Records, *, product: str) -> None:
         self.records = records
         self.product = product

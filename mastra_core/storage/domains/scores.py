@@ -33,6 +33,8 @@ class ScoreFilters(TypedDict, total=False):
 class ScoresDomain:
     """Scores of one store."""
 
+    domain = "scores"
+
     def __init__(self, records: Records, *, product: str) -> None:
         self.records = records
         self.product = product

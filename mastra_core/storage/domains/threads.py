@@ -54,6 +54,8 @@ class Clone:
 class ThreadMethods:
     """Threads of one store."""
 
+    domain = "memory"
+
     def __init__(self, records: Records, *, product: str) -> None:
         self.records = records
         self.product = product

@@ -38,6 +38,8 @@ WALK = 100
 class WorkflowsDomain:
     """Runs of workflows of one store. Snapshots are JSON objects with the names that TypeScript stores."""
 
+    domain = "workflows"
+
     def __init__(self, records: Records, *, product: str) -> None:
         self.records = records
         self.product = product

@@ -145,6 +145,9 @@ class LibSQLEngine:
         finally:
             await looking.close()
 
+    def pool(self) -> None:
+        """A file has one connection a thread, and no pool."""
+
     def diagnose(self, error: BaseException) -> Fault | None:
         """What SQLite's result code means."""
         return diagnose(error, path=self.place.path or ":memory:")

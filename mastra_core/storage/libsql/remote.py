@@ -160,6 +160,9 @@ class RemoteLibSQLEngine:
         server = f"libSQL server (SQLite {rows_of(version)[0][0]})"
         return Inspection(server=server, version=newest(rows), missing=SCHEMA.missing(found, rows), round_trip_seconds=took)
 
+    def pool(self) -> None:
+        """httpx2 does not tell."""
+
     def diagnose(self, error: BaseException) -> Fault | None:
         """What the server's status or code means."""
         return diagnose(error, url=self.address.url)

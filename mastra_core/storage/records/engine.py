@@ -113,6 +113,21 @@ class Inspection:
     round_trip_seconds: float
 
 
+@attrs.frozen(kw_only=True)
+class PoolState:
+    """How busy the connections of an engine are.
+
+    Attributes:
+        open: how many there are, in use, idle, or being made.
+        idle: how many of them nobody uses.
+        waiting: how many calls wait for one.
+    """
+
+    open: int
+    idle: int
+    waiting: int
+
+
 class RecordEngine(Protocol):
     """One database behind the port.
 
@@ -200,6 +215,13 @@ class RecordEngine(Protocol):
 
         Raises:
             ConfigurationError: a newer release has prepared the database.
+        """
+        ...
+
+    def pool(self) -> PoolState | None:
+        """How busy the connections are; None where there is no pool of them, or the driver does not tell.
+
+        Called at any time and in any thread, for metrics: it asks nobody, waits for nothing and raises nothing.
         """
         ...
 

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from mastra_core.errors import ConfigurationError, StorageError, StoreClosedError
 from mastra_core.storage.records.engine import Fault
+from mastra_core.storage.records.watching import UNDER_WAY, Watcher
 
 T = TypeVar("T")
 
@@ -42,11 +43,16 @@ E = TypeVar("E", bound=Openable)
 
 
 class Guard(Generic[E]):
-    """One engine, opened on first use; every failure of *run* leaves as an error of `mastra_core.errors`."""
+    """One engine, opened on first use; every failure of *run* leaves as an error of `mastra_core.errors`.
+
+    Attributes:
+        watchers: who is told of the operations of the domains, or the vector store, over it.
+    """
 
     def __init__(self, engine: E, *, store_id: str) -> None:
         self.engine = engine
         self.store_id = store_id
+        self.watchers: tuple[Watcher, ...] = ()
         self._opening: asyncio.Task[None] | None = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._ready = False
@@ -64,6 +70,8 @@ class Guard(Generic[E]):
             StorageError: it failed; of the class that the engine's diagnosis says.
         """
         await self.open()
+        if self.watchers and (operation := UNDER_WAY.get()) is not None:
+            operation.batches += 1
         return await self._tried(call)
 
     async def open(self) -> None:
@@ -135,6 +143,8 @@ class Guard(Generic[E]):
                     raise
                 if delay is None or not fault.retry:
                     raise fault.error(fault.message, store_id=self.store_id) from error
+                if (operation := UNDER_WAY.get()) is not None:
+                    operation.retries += 1
                 await asyncio.sleep(delay * (1 + random.random()))  # spreads retries, guards no secret
             except StorageError as error:
                 error.store_id = error.store_id or self.store_id

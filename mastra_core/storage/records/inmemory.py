@@ -76,6 +76,9 @@ class InMemoryEngine:
         """Always complete."""
         return Inspection(server="the memory of this process", round_trip_seconds=0.0)
 
+    def pool(self) -> None:
+        """There are no connections."""
+
     def diagnose(self, error: BaseException) -> Fault | None:
         """No driver, no driver errors."""
         _ = error

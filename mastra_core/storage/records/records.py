@@ -5,14 +5,15 @@ Domains speak to this class alone. Knows the port; must not know any driver or a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from mastra_core.errors import InvalidInputError
 from mastra_core.storage.records.changes import Change
 from mastra_core.storage.records.checks import check_change, check_read
-from mastra_core.storage.records.engine import Inspection, RecordEngine
-from mastra_core.storage.records.guard import Guard
+from mastra_core.storage.records.engine import Inspection, PoolState, RecordEngine
+from mastra_core.storage.records.guard import RETRY_DELAYS_SECONDS, Guard
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
 
@@ -84,11 +85,21 @@ class Records(Guard[RecordEngine]):
     async def scan(self, kind: Kind[R], *, after: str | None = None) -> AsyncIterator[tuple[str, R]]:
         """Every record of *kind* at least once, each with a cursor that resumes behind it."""
         await self.open()
-        try:
-            async for cursor, record in self.engine.scan(kind, after=after):
-                yield cursor, record
-        except self.engine.driver_errors as error:
-            raise self._translated(error) from error
+        tries = iter(RETRY_DELAYS_SECONDS)
+        while True:
+            try:
+                async for cursor, record in self.engine.scan(kind, after=after):
+                    # A scan that fails goes on behind what it gave, and has all its tries again.
+                    after, tries = cursor, iter(RETRY_DELAYS_SECONDS)
+                    yield cursor, record
+            except self.engine.driver_errors as error:
+                fault = self.engine.diagnose(error)
+                delay = next(tries, None)
+                if fault is None or not fault.retry or delay is None:
+                    raise self._translated(error) from error
+                await asyncio.sleep(delay)
+            else:
+                return
 
     def ddl(self) -> Sequence[str]:
         """What a fresh database is made of, as an operator can run it: statements or documents; without a connection."""
@@ -103,6 +114,10 @@ class Records(Guard[RecordEngine]):
         """
         self._check_owner()
         return await self._tried(self.engine.inspect)
+
+    def pool(self) -> PoolState | None:
+        """How busy the engine's connections are, for whoever asks in any thread; None where it does not tell, or is not open."""
+        return self.engine.pool() if self._ready else None
 
     async def ping(self) -> None:
         """One round trip to the database."""

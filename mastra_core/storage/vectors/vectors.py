@@ -15,6 +15,7 @@ from mastra_core.errors import ConfigurationError, IndexNotFoundError, InvalidIn
 from mastra_core.names import did_you_mean
 from mastra_core.storage.records.checks import check_id
 from mastra_core.storage.records.guard import Guard
+from mastra_core.storage.records.watching import Operation, watched
 from mastra_core.storage.vectors import checks
 from mastra_core.storage.vectors.checks import Target, check_index_name
 from mastra_core.storage.vectors.engine import NoIndex, Search, VectorEngine
@@ -31,13 +32,17 @@ Method = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 
 def operation(method: Method[S, P, T]) -> Method[S, P, T]:
-    """*method*, whose storage errors carry its name and TypeScript's error id (contract §0.1, §8.1)."""
+    """*method*, whose storage errors carry its name and TypeScript's error id (contract §0.1, §8.1); watchers are told of each call."""
     name = method.__name__
+
+    async def told(self: S, args: Any, kwargs: Any) -> T:
+        with watched(self.guard.watchers, Operation(domain="vectors", name=name, store_id=self.id, product=self.product)):
+            return await method(self, *args, **kwargs)
 
     @functools.wraps(method)
     async def named(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await method(self, *args, **kwargs)
+            return await (told(self, args, kwargs) if self.guard.watchers else method(self, *args, **kwargs))
         except StorageError as error:
             error.store_id = error.store_id or self.id
             error.operation = error.operation or name

@@ -8,7 +8,7 @@ from typing import Any
 
 from mastra_core.errors import StorageUnavailableError
 from mastra_core.storage.records.changes import Save
-from mastra_core.storage.records.engine import RecordEngine
+from mastra_core.storage.records.engine import PoolState, RecordEngine
 from mastra_core.storage.records.kinds import THREADS
 from mastra_core.storage.records.query import Get
 from mastra_core.storage.records.records import Records
@@ -28,8 +28,13 @@ async def _seen(records: Records) -> tuple[int | None, list[str]]:
     return found.version, list(found.missing)
 
 
+def _possible(state: PoolState | None) -> bool:
+    """Whether connections can be as busy as that."""
+    return state is None or (state.open >= state.idle >= 0 and state.waiting >= 0)
+
+
 class PreparationContract(EngineUnderTest):
-    """open(), ddl() and inspect()."""
+    """open(), ddl(), inspect() and pool()."""
 
     def again(self, engine: Any) -> RecordEngine | None:
         """Optional: another engine, not yet opened, over the same database; None where nobody else can reach it, as in memory."""
@@ -63,6 +68,25 @@ class PreparationContract(EngineUnderTest):
         assert found.server.strip(), "Inspection.server must name the product and its version"
         assert found.round_trip_seconds >= 0
         await self.gets(records, a_thread())
+
+    async def test_how_busy_connections_are_is_told_at_any_time_in_any_thread(self, engine: RecordEngine) -> None:
+        """Metrics are collected before the first call, in the middle of calls and after the last one, and disturb none of them."""
+        states = [engine.pool()]
+        records = Records(engine, store_id="kit")
+        await records.open()
+        try:
+            await self.put(records, a_thread())
+            reads = [asyncio.create_task(records.fetch(Get(THREADS, (a_thread().id,)))) for _ in range(OPENERS)]
+            while not all(read.done() for read in reads):
+                states.append(await asyncio.to_thread(engine.pool))
+            for read in reads:
+                assert_same(await read, [a_thread()])
+            states.append(engine.pool())
+        finally:
+            await records.close()
+        states.append(engine.pool())
+        wrong = [state for state in states if not _possible(state)]
+        assert not wrong, f"pool() gives None, or numbers from 0 on, with no more connections idle than open; found {wrong[0]}"
 
     async def test_a_database_that_is_ready_opens_again_with_what_it_holds(self, records: Records) -> None:
         """A restart finds everything, beside a process that still runs; neither disturbs the other."""

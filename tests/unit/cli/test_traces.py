@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import signal
+import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 from mastra_core import Agent, Mastra, Memory, ModelError
 from mastra_core.storage import LibSQLStore
-from tests.unit.agent.models import ScriptedModel, broken, call, calling
+from tests.unit.agent.models import ScriptedModel, WaitingModel, broken, call, calling
 from tests.unit.cli.test_commands import GOLDEN, mastra
 
 
@@ -90,3 +94,114 @@ async def test_traces_of_typescript_are_shown_with_every_span(tmp_path: Path) ->
     assert rows[0][0] == "agent run: 'tool-agent'"
     assert len(rows) == len(trace.spans)
     assert sum(not row[0].startswith("·") for row in rows) == 1
+
+
+class Following:
+    """`mastra traces … --watch` as a process whose lines are read as they come."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.lines: list[str] = []
+
+    @classmethod
+    async def begun(cls, *arguments: str) -> Following:
+        pipe = asyncio.subprocess.PIPE
+        # Where tests run in the background, Ctrl-C is ignored, also by what they start.
+        program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from mastra_core.cli.main import main; main()"
+        command = (sys.executable, "-c", program, "traces", *arguments, "--watch")
+        return cls(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, limit=1 << 20))
+
+    async def until(self, text: str) -> None:
+        """Read lines until one holds *text*."""
+        assert self._process.stdout is not None
+        while True:
+            line = (await asyncio.wait_for(self._process.stdout.readline(), 60)).decode()
+            assert line, f"it ended before {text!r}: {self.lines}, {(await self.ended())[1]}"
+            self.lines.append(line.rstrip("\n"))
+            if text in line:
+                return
+
+    async def told(self, text: str) -> None:
+        """Read what it says beside, until a line holds *text*."""
+        assert self._process.stderr is not None
+        line = (await asyncio.wait_for(self._process.stderr.readline(), 60)).decode()
+        assert text in line
+
+    async def ended(self) -> tuple[int | None, str]:
+        """Its exit code, and what it said of the whole."""
+        out, said = await asyncio.wait_for(self._process.communicate(), 60)
+        self.lines += out.decode().splitlines()
+        return self._process.returncode, said.decode()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["the one that runs", "by its id"])
+async def test_a_running_trace_is_followed_until_it_ends(tmp_path: Path, named: bool) -> None:
+    """Issue: "follows a running trace with `--watch`": what runs is seen to run, each span when it has ended, and the command ends with it."""
+    url, model = f"file:{tmp_path / 'm.db'}", WaitingModel()
+    agent = Agent("a", model=model, memory=Memory())
+    async with LibSQLStore(url=url) as store, Mastra(storage=store, agents={"a": agent}, observability=True) as run:
+        assert run.observer is not None
+        async with agent.stream("Hello?", thread="t1", resource="u1") as stream:
+            await model.waiting.wait()
+            assert await run.observer.flush()
+            (root,) = await store.observability.list_traces(filters={"status": "running"})
+            following = await Following.begun(url, *([root.trace_id] if named else []))
+            await following.until("step: 0")
+            model.go.set()
+            result = await stream.result()
+        assert await run.observer.flush()
+        code, said = await following.ended()
+        assert (await store.observability.list_traces(filters={"status": "success"})).items[0].trace_id == result.trace_id
+        # Those that ran when they were first stored count once.
+        assert run.observer.stored == 5
+    assert (code, root.trace_id) == (0, result.trace_id)
+    rows = [line.split("\t")[:2] for line in following.lines]
+    assert {row[0]: row[1] == "running" for row in rows[:4]} == {
+        "agent run: 'a'": True, "· memory: recall": False, "· llm: 'parrot-1'": True, "· · step: 0": True,
+    }  # fmt: skip
+    assert sorted(row[0] for row in rows[4:]) == sorted(["agent run: 'a'", "· llm: 'parrot-1'", "· · step: 0", "· memory: save"])
+    assert all(row[1].endswith(" ms") for row in rows[4:])
+    assert "5 spans" in said
+
+
+async def test_a_trace_that_is_followed_is_a_json_line_a_span(traced: tuple[str, str, str]) -> None:
+    """A program that follows gets each span as a document; one that follows what has ended gets it whole, and no wait."""
+    url, good, _ = traced
+    following = await Following.begun(url, good, "--json")
+    code, _ = await following.ended()
+    documents = [json.loads(line) for line in following.lines]
+    assert code == 0
+    assert sorted(document["depth"] for document in documents) == [0, 1, 1, 1, 2, 2, 3]
+    assert {document["trace_id"] for document in documents} == {good}
+
+
+async def test_following_waits_for_a_trace_and_can_be_interrupted(traced: tuple[str, str, str]) -> None:
+    """A trace that is not there yet is waited for, without a traceback when the user has had enough."""
+    url, good, _ = traced
+    shutil.copy(url.removeprefix("file:"), f"{url.removeprefix('file:')}.copy")
+    following = await Following.begun(f"{url}.copy", "not-yet")
+    await following.told("waiting for the trace 'not-yet'")
+    async with LibSQLStore(url=f"{url}.copy") as store:
+        trace = await store.observability.get_trace(good)
+        assert trace is not None
+        # Without its root, it has not ended.
+        for child in [span for span in trace.spans if span.parent_span_id is not None][:2]:
+            await store.observability.create_span(attrs.evolve(child, trace_id="not-yet"))
+            await following.until(child.name)
+    following.interrupt()
+    assert await following.ended() == (130, "")
+
+
+async def test_a_trace_of_typescript_with_events_ends(tmp_path: Path) -> None:
+    """Events of TypeScript's traces have no end, and are not waited for."""
+    shutil.copy(GOLDEN, tmp_path / "golden.db")
+    url = f"file:{tmp_path}/golden.db"
+    async with LibSQLStore(url=url) as store:
+        traces = [await store.observability.get_trace(root.trace_id) for root in await store.observability.list_traces(per_page=None)]
+    with_events = [trace.trace_id for trace in traces if trace and any(span.is_event and span.ended_at is None for span in trace.spans)]
+    following = await Following.begun(url, with_events[0])
+    assert (await following.ended())[0] == 0

@@ -62,6 +62,11 @@ def test_a_field_is_cut_to_its_limit_and_says_so(limit: int) -> None:
     assert Cleaner(max_attribute_bytes=limit).output("a" * limit) == "a" * limit
 
 
+def test_names_count_towards_the_limit() -> None:
+    """What comes in as many names with short values is bounded too."""
+    assert Cleaner(max_attribute_bytes=10).output({"abcd": "1", "efgh": "23456"}) == {"abcd": "1", "efgh": f"2{TRUNCATED}"}
+
+
 def test_depth_and_length_are_bounded() -> None:
     """A list of a million rows, or a structure that contains itself, is cut."""
     loop: list[Any] = []

@@ -10,6 +10,8 @@ from mastra_core import Agent, Mastra, Memory
 from mastra_core.storage import open_store
 from tests.unit.agent.models import ScriptedModel, call, calling
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def weather(city: str) -> str:
     """The weather of a city."""

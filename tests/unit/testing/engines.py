@@ -8,7 +8,7 @@ import attrs
 
 from mastra_core.errors import ConflictError, UnsupportedError
 from mastra_core.storage.records.changes import Patch, Refused, Save
-from mastra_core.storage.records.engine import CAPABILITIES, FULL, Support, emulated, impossible, not_yet
+from mastra_core.storage.records.engine import CAPABILITIES, FULL, PoolState, Support, emulated, impossible, not_yet
 from mastra_core.storage.records.inmemory import InMemoryEngine
 from mastra_core.storage.records.query import Count, Get, Is, Query, Window
 
@@ -213,6 +213,11 @@ class LeaksPlaces(InMemoryEngine):
 class ReadsWhatIsOmitted(InMemoryEngine):
     def _listed(self, query):
         return super()._listed(attrs.evolve(query, omit=()))
+
+
+class CountsIdleConnectionsTwice(InMemoryEngine):
+    def pool(self):
+        return PoolState(open=1, idle=2, waiting=0)
 
 
 class DeclaresTooLittle(InMemoryEngine):

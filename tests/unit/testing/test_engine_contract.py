@@ -50,6 +50,7 @@ CAUGHT = [
     (engines.LeaksPlaces, "test_a_list_has_the_records_of_its_place_only"),
     (engines.LeaksPlaces, "test_a_list_of_threads_has_those_of_its_owner_only"),
     (engines.ReadsWhatIsOmitted, "test_omitted_fields_come_back_as_none"),
+    (engines.CountsIdleConnectionsTwice, "test_how_busy_connections_are_is_told_at_any_time_in_any_thread"),
     (engines.DeclaresTooLittle, "test_exactly_the_capabilities_of_the_port_are_declared"),
     (engines.GivesNoReason, "test_whatever_is_not_full_says_why"),
     (engines.SaysNotYetToWindowsAndOpensThem, WINDOWS),

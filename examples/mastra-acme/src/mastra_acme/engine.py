@@ -66,6 +66,9 @@ class AcmeEngine:
         journal.close()
         return Inspection(server="AcmeDB 1", round_trip_seconds=time.perf_counter() - started)
 
+    def pool(self) -> None:
+        """A file has no connections."""
+
     def diagnose(self, error: BaseException) -> Fault | None:
         """Every error of the file system means that the file cannot be used; a write that failed is on no line of it."""
         if not isinstance(error, OSError):

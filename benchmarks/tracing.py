@@ -1,0 +1,138 @@
+"""What tracing adds to a turn of an agent with a model that answers at once: microseconds of the processor, on beside off in one run.
+
+    .venv/bin/python benchmarks/tracing.py [--rounds 40] [--folder /dev/shm] [--json]
+
+Turns with tracing, with storage operations traced and measured too, and without go in turn, round by round, so that a busy machine slows
+all of them. "In the run" is what the turns themselves took more, on the thread of their event loop; "after it" is what the exporter takes
+of its own, in its thread, to make records of the spans; "stored" is what the process takes to write them, the database included. Time is
+that on a processor, so waiting costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from unittest import mock
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan
+
+from benchmarks.peers.timing import QUESTION
+from benchmarks.whole_turn import FakeModel
+from mastra_core import Agent, Mastra, Memory, MemoryOptions, Observability
+from mastra_core.storage import LibSQLStore
+from mastra_core.storage.records.span_kinds import Span
+from mastra_core.telemetry import exporter as exporter_module
+from mastra_core.telemetry.mapping import to_record
+
+TURNS = 20
+"""Turns between two looks at the clock."""
+
+
+class Case:
+    """One agent, and what its turns took."""
+
+    def __init__(self, path: Path, *, observability: Observability | None) -> None:
+        self.store = LibSQLStore(url=f"file:{path}")
+        self.agent = Agent("support", instructions="Be brief.", model=FakeModel(), memory=Memory(options=MemoryOptions(last_messages=10)))
+        self.mastra = Mastra(storage=self.store, agents={"support": self.agent}, observability=observability or False)
+        self.turn: list[float] = []
+        self.mapping: list[float] = []
+        self.storing: list[float] = []
+
+    async def round(self, *, kept: bool) -> None:
+        """Some turns, and then what is left to do for their spans."""
+        mapping: list[float] = []
+        began = time.thread_time()
+        for _ in range(TURNS):
+            await self.agent.generate(QUESTION, thread="t", resource="u")
+        took = time.thread_time() - began
+        ended = time.process_time()
+        if self.mastra.observer is not None:
+            with mock.patch.object(exporter_module, "to_record", timed(mapping)):
+                await self.mastra.observer.flush()
+        flushed = time.process_time()
+        if kept:
+            self.turn.append(took / TURNS * 1e6)
+            self.mapping.append(sum(mapping) / TURNS * 1e6)
+            self.storing.append((flushed - ended - sum(mapping)) / TURNS * 1e6)
+
+
+def timed(into: list[float]) -> object:
+    """to_record, which notes the time it took on its thread."""
+
+    def run(span: ReadableSpan, **options: object) -> Span:
+        began = time.thread_time()
+        made = to_record(span, **options)  # type: ignore[arg-type]
+        into.append(time.thread_time() - began)
+        return made
+
+    return run
+
+
+async def measure(folder: Path, *, rounds: int) -> list[dict[str, float | str]]:
+    """The median microseconds a turn, of each case."""
+    everything = Observability(storage_operations=True, meter_provider=MeterProvider([InMemoryMetricReader()]))
+    wanted = {"off": None, "on": Observability(), "on, with storage operations and metrics": everything}
+    async with AsyncExitStack() as stack:
+        cases = {
+            name: Case(folder / f"{index}.db", observability=observability) for index, (name, observability) in enumerate(wanted.items())
+        }
+        for case in cases.values():
+            await stack.enter_async_context(case.mastra)
+        gc.disable()
+        for number in range(-2, rounds):
+            for case in cases.values():
+                await case.round(kept=number >= 0)
+            gc.collect()
+        gc.enable()
+    return rows(cases)
+
+
+def rows(cases: dict[str, Case]) -> list[dict[str, float | str]]:
+    """The figures, each case beside the first."""
+    first, *_ = cases.values()
+    found: list[dict[str, float | str]] = []
+    for name, case in cases.items():
+        in_run = middle([mine - off for mine, off in zip(case.turn, first.turn, strict=True)])
+        after, stored = middle(case.mapping), middle(case.storing)
+        told: dict[str, float | str] = {"case": name, "turn_us": middle(case.turn), "in_run_us": in_run, "after_us": after}
+        found.append({**told, "stored_us": stored if case.mastra.observer else 0.0})
+    return found
+
+
+def middle(values: Sequence[float]) -> float:
+    return round(statistics.median(values), 1)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    shm = Path("/dev/shm")  # noqa: S108  # the point is a file that costs no disk
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--folder", type=Path, default=shm if shm.is_dir() else Path(tempfile.gettempdir()))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        found = asyncio.run(measure(Path(folder), rounds=options.rounds))
+    for row in found:
+        if options.json:
+            print(json.dumps(row))
+        else:
+            print(
+                f"{row['case']:40} turn {row['turn_us']:6.0f} us; more in the run {row['in_run_us']:4.0f}, "
+                f"after it {row['after_us']:4.0f}, stored {row['stored_us']:4.0f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
