@@ -55,8 +55,11 @@ test: setup servers check  ## everything: the checks, the long tests, the built 
 	$(PYTEST) -m scale
 	$(PYTEST) -m packaging
 
-bench:  ## print the figures of benchmarks/
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(PY) $$file; done
+# Two of them load 1,000,000 messages, which takes minutes and 2 GB of disk each; `make bench BENCHMARKS=benchmarks/turn.py` runs one alone.
+BENCHMARKS ?= $(wildcard benchmarks/*.py)
+
+bench:  ## print the figures of benchmarks/, of 1,000,000 messages too; of one: BENCHMARKS=benchmarks/turn.py
+	@set -e; for file in $(BENCHMARKS); do echo "== $$file"; PYTHONPATH=. $(PY) $$file; done
 
 backends:  ## write what each backend can do into README.md and docs/backends.md
 	MASTRA_BACKENDS=write $(PY) -m pytest -q -n 0 tests/docs/test_backends.py

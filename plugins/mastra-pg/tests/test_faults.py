@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -20,6 +22,29 @@ from tests.servers.process import free_port
 
 SECRET = "s3kr1t-Passw0rd"
 START = clock.from_text("2024-01-01T00:00:00.000Z")
+
+OUTAGE = """
+import asyncio, logging, sys
+import mastra_pg.connections
+from mastra_core.errors import StorageUnavailableError
+from mastra_pg import PostgresStore
+
+async def main() -> None:
+    async with PostgresStore(connection_string=sys.argv[1]) as store:
+        await store.init()
+        print("open", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        mastra_pg.connections.WAIT_SECONDS = 0.5
+        try:
+            await store.memory.get_thread_by_id("t")
+        except StorageUnavailableError as error:
+            print(error, flush=True)
+
+if sys.argv[2] == "log":
+    logging.basicConfig()
+asyncio.run(main())
+"""
+"""A program whose server goes away while it runs."""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +113,31 @@ async def test_a_port_where_nobody_listens_is_said_at_once(capfd: pytest.Capture
     assert "Connection refused" in str(error)
     assert "check that the server runs and can be reached" in str(error)
     assert capfd.readouterr().err == ""
+
+
+def test_an_outage_is_told_by_the_error_and_on_no_terminal() -> None:
+    """A program that keeps no log sees our error alone; one that does finds in it what the pool says of each attempt."""
+    with own_postgres() as running:
+        programs = [
+            subprocess.Popen(
+                [sys.executable, "-c", OUTAGE, running.url, log],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for log in ("none", "log")
+        ]
+        for program in programs:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "open\n"
+        running.stop()
+        said = [program.communicate("\n", timeout=60) for program in programs]
+    for told, _ in said:
+        assert told.startswith("PostgreSQL: "), said
+        assert "check that the server runs and can be reached" in told, said
+    assert said[0][1] == ""
+    assert "error connecting in 'mastra-pg'" in said[1][1]
 
 
 async def test_a_host_that_has_no_address_is_said_at_once() -> None:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Self
 from urllib.parse import urlsplit
 
+import attrs
 import psycopg
 import pytest
 
@@ -17,8 +18,10 @@ from mastra_core.storage.domains.memory import MemoryDomain
 from mastra_core.storage.records.changes import Patch
 from mastra_core.storage.records.kinds import THREADS, Message, Thread
 from mastra_core.storage.records.query import Get
+from mastra_core.storage.sql.reads import Statement
 from mastra_pg.connections import Connections
 from mastra_pg.engine import PostgreSQLEngine
+from mastra_pg.pipelines import piped
 from mastra_pg.store import PostgresStore
 from tests.servers.fixtures import own_postgres
 from tests.servers.postgres import PostgresServer
@@ -119,13 +122,27 @@ async def test_a_server_killed_while_32_tasks_save_keeps_every_acknowledged_turn
     within seconds, callers got `StorageUnavailableError`".
     """
     async with PostgresStore(connection_string=server.url) as store:
-        async with Savers(store.memory) as savers:
+        await save(store.memory, "held")
+        async with Savers(store.memory) as savers, await psycopg.AsyncConnection.connect(server.url) as other:
             await savers.until(lambda: len(savers.acknowledged) >= 5 * SAVERS)
+            # One save is surely in the server when that is killed.
+            await other.execute("SELECT FROM mastra_threads WHERE id = 'held' FOR UPDATE")
+            held = asyncio.create_task(save(store.memory, "held"))
+            await waiting_for_a_lock(other)
             await asyncio.to_thread(server.kill)
+            await other.close()
+            with pytest.raises(StorageUnavailableError, match="may or may not be stored, all of it or nothing"):
+                await held
             await asyncio.to_thread(server.start)
             await savers.everyone_again()
-        assert savers.refused
-        await check_kept(server.url, savers.acknowledged)
+        await check_kept(server.url, ["held", *savers.acknowledged])
+
+
+async def waiting_for_a_lock(connection: psycopg.AsyncConnection) -> None:
+    """Wait until somebody waits for a row that the *connection* holds."""
+    async with asyncio.timeout(30):
+        while not await (await connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")).fetchone():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_restart_between_two_batches_is_not_noticed(server: PostgresServer) -> None:
@@ -155,14 +172,49 @@ async def test_a_store_follows_a_failover_to_the_promoted_standby() -> None:
     """Issue: "Failover to a promoted replica through a two-host connection string"; what a synchronous standby acknowledged is there."""
     with own_postgres() as primary, own_postgres(standby_of=primary.url) as standby:
         await wait_for_copies(primary.url)
-        url = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres?target_session_attrs=read-write"
-        async with PostgresStore(connection_string=url) as store:
+        async with PostgresStore(connection_string=of_two(standby, primary)) as store:
             async with Savers(store.memory) as savers:
                 await savers.until(lambda: len(savers.acknowledged) >= 2 * SAVERS)
                 await asyncio.to_thread(primary.kill)
                 await asyncio.to_thread(standby.promote)
                 await savers.everyone_again()
             await check_kept(standby.url, savers.acknowledged)
+
+
+@pytest.mark.scale
+async def test_a_store_follows_a_switchover_that_cuts_no_connection() -> None:
+    """Issue: "Failover to a promoted replica through a two-host connection string", where the old primary lives on and refuses writes:
+    one save is told so, and all that follow go to the new primary, whichever of the pool's connections they would have had.
+    """
+    with own_postgres() as primary, own_postgres(standby_of=primary.url) as standby:
+        await wait_for_copies(primary.url)
+        async with PostgresStore(connection_string=of_two(standby, primary)) as store:
+            await asyncio.gather(*(save(store.memory, f"before-{number}") for number in range(SAVERS)))
+            await asyncio.to_thread(no_more_writes, primary.url)
+            await asyncio.to_thread(standby.promote)
+            with pytest.raises(StorageUnavailableError, match="the server takes no writes"):
+                await save(store.memory, "refused")
+            await asyncio.gather(*(save(store.memory, f"after-{number}") for number in range(SAVERS)))
+        names = {f"{when}-{number}" for when in ("before", "after") for number in range(SAVERS)}
+        assert await turns(standby.url) == dict.fromkeys(names, WHOLE)
+
+
+def no_more_writes(url: str) -> None:
+    """Let every transaction of the server only read from now on, in connections that are there too."""
+    with psycopg.connect(url, autocommit=True) as operator:
+        operator.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        operator.execute("SELECT pg_reload_conf()")
+    told = False
+    while not told:
+        # The server tells the processes that are there before it begins another one.
+        with psycopg.connect(url) as connection:
+            told = connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+
+
+def of_two(first: PostgresServer, second: PostgresServer) -> str:
+    """The URL of whichever of two servers takes writes; one that does not is asked first."""
+    hosts = ",".join(f"127.0.0.1:{server.port}" for server in (first, second))
+    return f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
 
 
 async def wait_for_copies(url: str) -> None:
@@ -286,6 +338,37 @@ async def test_a_save_cancelled_at_any_point_leaves_a_whole_turn_or_none(postgre
         assert {f"after-{number}" for number in range(10)} <= set(held)
 
 
+@attrs.define
+class Interrupted:
+    """A statement at which its batch ends, once the one before it is on its way."""
+
+    by: BaseException
+    sql: str = "SELECT %s"
+
+    @property
+    def parameters(self) -> list[object]:
+        """Nothing: the batch ends here."""
+        raise self.by
+
+
+@pytest.mark.parametrize("by", [asyncio.CancelledError(), KeyboardInterrupt(), psycopg.DataError("cannot be sent"), TypeError()])
+async def test_a_batch_that_ends_between_two_statements_is_not_stored(postgres_url: str, by: BaseException) -> None:
+    """No half turn, whatever comes between its thread and its messages; the error is the one that came, and the store goes on."""
+    connections = Connections(postgres_url, max_connections=1)
+    store = PostgresStore(connection_string=postgres_url)
+    store.records.engine = PostgreSQLEngine(connections)
+    thread = Statement(
+        'INSERT INTO mastra_threads (id, "resourceId", title, "createdAt", "updatedAt") VALUES (%s, \'\', \'\', now(), now())', ["t"]
+    )
+    async with store:
+        await store.init()
+        with pytest.raises(type(by)):
+            await connections.write(lambda connection: piped(connection, [thread, Interrupted(by)]))
+        assert await turns(postgres_url) == {}
+        await save(store.memory, "t")
+        assert await turns(postgres_url) == {"t": WHOLE}
+
+
 async def test_a_save_cancelled_while_it_waits_in_the_server_is_not_stored(postgres_url: str) -> None:
     """A cancelled task's statement is ended in the server as well, and its connection serves the next one."""
     async with PostgresStore(connection_string=postgres_url) as store:
@@ -293,9 +376,7 @@ async def test_a_save_cancelled_while_it_waits_in_the_server_is_not_stored(postg
         async with await psycopg.AsyncConnection.connect(postgres_url) as other:
             await other.execute("SELECT FROM mastra_threads WHERE id = 't' FOR UPDATE")
             saving = asyncio.create_task(save(store.memory, "t"))
-            async with asyncio.timeout(30):
-                while not await (await other.execute("SELECT 1 FROM pg_locks WHERE NOT granted")).fetchone():
-                    await asyncio.sleep(0.01)
+            await waiting_for_a_lock(other)
             saving.cancel()
             await asyncio.wait([saving])
             assert saving.cancelled()

@@ -80,13 +80,13 @@ async def check_turn(memory: MemoryDomain, proxy: PostgresProxy, postgres_url: s
 async def test_a_turn_is_one_round_trip_to_read_and_one_to_write(
     memory: MemoryDomain, proxy: PostgresProxy, postgres_url: str, count: int
 ) -> None:
-    """Issue: "the trial engines meet their rows" (PostgreSQL)."""
+    """Issue: "Round trips per turn counted at a proxy: 1 + 1, equal at 10 / 1,000 / 100,000 messages"."""
     await check_turn(memory, proxy, postgres_url, count)
 
 
 @pytest.mark.scale
 async def test_a_turn_of_a_thread_of_100_000_messages_costs_the_same(memory: MemoryDomain, proxy: PostgresProxy, postgres_url: str) -> None:
-    """Issue: "the trial engines meet their rows" (PostgreSQL)."""
+    """Issue: "Round trips per turn counted at a proxy: 1 + 1, equal at 10 / 1,000 / 100,000 messages"."""
     await check_turn(memory, proxy, postgres_url, 100_000)
 
 

@@ -20,7 +20,10 @@ FILTERS: list[Any] = [None, {"owner": "u1"}, {"n": {"$gte": 30}}, {"$or": [{"n":
 
 
 async def test_two_languages_take_turns_on_one_index(postgres_url: str) -> None:
-    """Each finds what the other wrote, with the same ids, scores, metadata and vectors, and takes the other's indexes for its own."""
+    """Issue: "the real `@mastra/pg` reads what we wrote and appends, and we read that" (vectors).
+
+    Each finds what the other wrote, with the same ids, scores, metadata and vectors, and takes the other's indexes for its own.
+    """
     async with PgVector(connection_string=postgres_url) as vectors:
         await vectors.create_index("docs", dimension=8, metadata_indexes=["owner"])
         await vectors.upsert("docs", vectors=list(ROWS.values()), metadata=METADATA, ids=list(ROWS))

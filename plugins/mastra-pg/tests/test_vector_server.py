@@ -121,6 +121,20 @@ def score(metric: str, vector: list[float]) -> float:
     return vector[0] / (sum(one * one for one in vector) ** 0.5 if metric == "cosine" else 1)
 
 
+async def test_a_search_starts_no_helpers_that_it_does_not_need(vectors: PgVector, postgres_url: str) -> None:
+    """Where PostgreSQL would read a large table with several processes, a search along the index is one process's, and as fast."""
+    await vectors.create_index("docs", dimension=8)
+    await vectors.upsert("docs", vectors=VECTORS, metadata=METADATA, ids=IDS)
+    table = await vectors._engine._table("docs")
+    statement = nearest(table, array("f", ASKED), pushed(ALWAYS), limit=10, with_vector=False)
+    eager = dict.fromkeys(("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"), "0")
+    with psycopg.connect(postgres_url) as connection:
+        for name, value in {**eager, **settings(Hnsw(), limit=10, iterative=True)}.items():
+            connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+        plan = connection.execute(f"EXPLAIN {statement.sql}", statement.values).fetchall()
+    assert [line for (line,) in plan if "Workers" in line] == []
+
+
 async def test_a_filtered_search_through_the_index_is_full(vectors: PgVector, postgres_url: str) -> None:
     """40 of 2,000 vectors meet the filter: all 40 are found though the index gives 100 at a time, and 10 are 10."""
     await vectors.create_index("docs", dimension=8)

@@ -71,10 +71,13 @@ async def settled(connection: Any) -> None:
 
 
 async def lost(connection: Any, error: psycopg.Error) -> bool:
-    """Whether the connection ended with the *error*; it is closed then. After a FATAL one the server is gone, seen or not."""
+    """Whether the connection ended with the *error*; it is closed then. After a FATAL one the server is gone, seen or not.
+
+    A value that cannot be sent is no such error, though its connection was closed to undo what went before it.
+    """
     if error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
         await connection.close()
-    return bool(connection.closed)
+    return bool(connection.closed) and not isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
 
 
 def _readable(socket: int) -> bool:

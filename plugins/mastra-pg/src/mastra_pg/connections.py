@@ -2,7 +2,8 @@
 
 A connection is asked for its life without a round trip: what the server has hung up on can be read from, where nothing is expected. So a
 batch is not given to a connection that is known to be dead, and nothing of it is sent twice. What breaks later is read again, but never
-written again, since nobody knows whether it was stored. Those that lie idle are asked in the background.
+written again, since nobody knows whether it was stored. Those that lie idle are asked in the background. Where a server takes no writes any
+more, connections that were made before are given up, since another one may be the primary by now.
 
 Talks to psycopg; must not know a statement of any record.
 """
@@ -10,6 +11,8 @@ Talks to psycopg; must not know a statement of any record.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from mastra_core.errors import ConfigurationError, StorageUnavailableError
+from mastra_core.storage.records.engine import PoolState
 from mastra_pg.connection_state import Connection, dead, lent, lost, settled
 from mastra_pg.faults import starting
 
@@ -53,6 +57,8 @@ LIBPQ: Mapping[str, Any] = {
 
 Preparing = int | Literal["auto"] | None
 
+_QUIET = logging.NullHandler()
+
 
 @attrs.define
 class _Door:
@@ -74,6 +80,8 @@ class _Entered(AsyncConnection[Any]):
 
     undecided: bool = False
     """Whether it must ask who answers before it may prepare a statement."""
+    made: float = 0.0
+    """When it was made, on the monotonic clock."""
 
     @classmethod
     async def connect(  # type: ignore[override]  # psycopg's options pass through
@@ -84,14 +92,15 @@ class _Entered(AsyncConnection[Any]):
             ready, door.ready = door.ready, None
             return ready  # type: ignore[return-value]  # nobody derives from this class
         try:
-            made = await super().connect(conninfo, **options)
+            entered = await super().connect(conninfo, **options)
         except psycopg.Error as error:
             if door is not None:
                 door.failed = error
             raise
+        entered.made = time.monotonic()
         if door is not None:
-            door.failed, made.undecided = None, door.undecided
-        return made
+            door.failed, entered.undecided = None, door.undecided
+        return entered
 
 
 class Connections:
@@ -124,6 +133,7 @@ class Connections:
         self._prepare_threshold = prepare_threshold
         self._door = _Door(undecided=prepare_threshold == "auto")
         self._checking: asyncio.Task[None] | None = None
+        self._distrusted = 0.0  # connections made until then are given up
 
     @property
     def pool(self) -> Pool:
@@ -136,6 +146,15 @@ class Connections:
             msg = "there is no pool of connections before the store is open; call `await store.init()` first"
             raise ConfigurationError(msg)
         return self._pool
+
+    def state(self) -> PoolState | None:
+        """How busy the pool is; None before there is one."""
+        if self._pool is None:
+            return None
+        told = self._pool.get_stats()
+        # Another thread may ask it in the middle of its work.
+        idle = min(told["pool_available"], told["pool_size"])
+        return PoolState(open=told["pool_size"], idle=idle, waiting=told["requests_waiting"])
 
     @property
     def spare(self) -> bool:
@@ -156,6 +175,8 @@ class Connections:
                 msg = "the pool of connections that was handed in is not open; call `await pool.open()` before the store is used"
                 raise ConfigurationError(msg)
             return
+        # The pool warns of each attempt to connect; a program without a log would see that on its terminal, and our error besides.
+        logging.getLogger("psycopg").addHandler(_QUIET)
         self._door = _Door(undecided=self._prepare_threshold == "auto")
         self._door.ready = await self._first()
         self._pool = AsyncConnectionPool(
@@ -199,6 +220,9 @@ class Connections:
         settings = None if self._conninfo is not None else await lent(connection)
         try:
             yield connection
+        except psycopg.errors.ReadOnlySqlTransaction:
+            self._distrusted = time.monotonic()
+            raise
         finally:
             await settled(connection)
             if settings is not None and not connection.closed:
@@ -283,7 +307,7 @@ class Connections:
             await asyncio.sleep(0.1 + 0.1 * random.random())  # spreads those who wait, guards no secret
 
     async def _living(self) -> Any:
-        """A connection that the server has not hung up on."""
+        """A connection that the server has not hung up on; one of somebody else's pool is trusted otherwise."""
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
@@ -294,7 +318,7 @@ class Connections:
                 size = self.pool.max_size
                 msg = f"all {size} connections were in use for {WAIT_SECONDS} s"
                 raise PoolTimeout(msg) from error
-            if not await dead(connection):
+            if getattr(connection, "made", math.inf) > self._distrusted and not await dead(connection):
                 return connection
             await connection.close()
             await self.pool.putconn(connection)

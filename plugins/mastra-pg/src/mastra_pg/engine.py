@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from mastra_core.errors import ConflictError
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch
-from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, Support
+from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, PoolState, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
 from mastra_core.storage.sql import reads as sql_reads
@@ -139,6 +139,10 @@ class PostgreSQLEngine:
         """Over a connection of its own."""
         async with self.connections.alone() as connection:
             return await inspected(connection, self._layout)
+
+    def pool(self) -> PoolState | None:
+        """What psycopg's pool says of itself."""
+        return self.connections.state()
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """What PostgreSQL's SQLSTATE means."""

@@ -23,8 +23,9 @@ _ROLE = "no server of the connection string is what its target_session_attrs ask
 
 _MENDS = {
     "08": "check that the server, and a pooler before it, run and can be reached",
-    "25006": "the server takes no writes: it is a standby, or default_transaction_read_only is on; connect to the primary, for which "
-    "target_session_attrs=read-write and all hosts in the connection string find it",
+    "25006": "the server takes no writes: it is a standby, or default_transaction_read_only is on, and nothing of this batch is stored. "
+    "Connect to the primary, for which target_session_attrs=read-write and all hosts in the connection string find it; after a "
+    "switchover try again, which asks anew who is primary",
     "26000": _POOLER,
     "28": _WHO,
     "3D": _WHERE,

@@ -1,4 +1,7 @@
-"""Several statements in one round trip, and on the first one the question who answers.
+"""Several statements in one round trip and one transaction, and on the first one the question who answers.
+
+A pipeline ends with a Sync, which keeps what went before it. So a batch that is given up between two statements, since its task was ended
+or a value cannot be sent, must not end so: its connection is closed instead.
 
 A pooler in transaction mode gives every transaction another session, in which a statement prepared before may be unknown, or be another
 one. It also makes up the process id that a connection is told of, so that the server gives another when it is asked.
@@ -37,9 +40,14 @@ async def piped(connection: Connection, statements: Sequence[Sendable]) -> list[
     cursors = [AsyncRawCursor(connection) for _ in statements]
     undecided = getattr(connection, "undecided", False)
     async with connection.pipeline():
-        for cursor, statement in zip(cursors, statements, strict=True):
-            await cursor.execute(numbered(statement.sql), statement.parameters)
-        who = await connection.execute("SELECT pg_backend_pid()") if undecided else None
+        try:
+            for cursor, statement in zip(cursors, statements, strict=True):
+                await cursor.execute(numbered(statement.sql), statement.parameters)
+            who = await connection.execute("SELECT pg_backend_pid()") if undecided else None
+        except BaseException as error:
+            if getattr(error, "sqlstate", None) is None:  # else the server has undone the batch
+                await connection.close()
+            raise
     if who is not None:
         answered = await who.fetchone()
         connection.undecided = False  # type: ignore[attr-defined]  # of ours; psycopg's has none

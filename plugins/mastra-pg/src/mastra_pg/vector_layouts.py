@@ -144,8 +144,10 @@ def with_clause(kind: Hnsw | IvfFlat) -> str:
 
 def settings(kind: Hnsw | IvfFlat, *, limit: int, iterative: bool) -> dict[str, str]:
     """What a search sets for its own transaction, so that the index is asked well, and again while a filter leaves too few."""
+    # Helpers would be started for the look at every vector, which most searches never come to, and cost more than the search.
+    found = {"max_parallel_workers_per_gather": "0"}
     if isinstance(kind, IvfFlat):
-        found = {"ivfflat.probes": str(max(1, math.isqrt(kind.lists)))}
+        found |= {"ivfflat.probes": str(max(1, math.isqrt(kind.lists)))}
         return {**found, "ivfflat.iterative_scan": "relaxed_order"} if iterative else found
-    found = {"hnsw.ef_search": str(max(100, min(limit, 1000)))}
+    found |= {"hnsw.ef_search": str(max(100, min(limit, 1000)))}
     return {**found, "hnsw.iterative_scan": "strict_order"} if iterative else found
