@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(params=["libsql", "postgresql"])
+@pytest.fixture(params=["libsql", "postgresql", "mongodb"])
 def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database that the packages of both languages take, on each backend."""
-    return f"file:{tmp_path}/shared.db" if request.param == "libsql" else str(request.getfixturevalue("postgres_url"))
+    fixtures = {"postgresql": "postgres_url", "mongodb": "mongodb_url"}
+    return f"file:{tmp_path}/shared.db" if request.param == "libsql" else str(request.getfixturevalue(fixtures[request.param]))

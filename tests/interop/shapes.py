@@ -97,6 +97,12 @@ def shown(span: Span, *, hidden: Collection[str] = ()) -> dict[str, Any]:
     return {name: clock.to_text(value) if name in times and value is not None else value for name, value in values.items()}
 
 
+def shown_at(url: str, span: Span) -> dict[str, Any]:
+    """A span of ours as TypeScript shows it on the backend of this URL: in MongoDB we leave a field out that is None."""
+    told = shown(span, hidden=hidden_at(url))
+    return {name: value for name, value in told.items() if value is not None} if url.startswith("mongodb") else told
+
+
 def by_place(shown_spans: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Spans in our order: TypeScript leaves open which of two that started in one millisecond comes first."""
     return sorted(shown_spans, key=lambda span: (span["startedAt"], span["spanId"]))

@@ -92,6 +92,7 @@ class TestMongoDBMemory(OnServer, MemoryContract):
     """The memory domain."""
 
 
+@pytest.mark.scale
 class TestMongoDBMemoryWithoutTransactions(OnServer, MemoryContract):
     """The memory domain, on a server that is asked for no transactions."""
 

@@ -28,13 +28,41 @@ class TestMongoDBWorkflows(OnServer, WorkflowsContract):
     """Runs of workflows."""
 
 
+@pytest.mark.scale
+class TestMongoDBWorkflowsWithoutTransactions(OnServer, WorkflowsContract):
+    """Runs of workflows, on a server that is asked for no transactions."""
+
+    transactions = False
+
+
 class TestMongoDBScores(OnServer, ScoresContract):
     """Scores."""
+
+
+@pytest.mark.scale
+class TestMongoDBScoresWithoutTransactions(OnServer, ScoresContract):
+    """Scores, on a server that is asked for no transactions."""
+
+    transactions = False
 
 
 class TestMongoDBObservability(OnServer, ObservabilityContract):
     """Spans and traces."""
 
 
+@pytest.mark.scale
+class TestMongoDBObservabilityWithoutTransactions(OnServer, ObservabilityContract):
+    """Spans and traces, on a server that is asked for no transactions."""
+
+    transactions = False
+
+
 class TestMongoDBRetention(OnServer, RetentionContract):
     """Pruning and erasure."""
+
+
+@pytest.mark.scale
+class TestMongoDBRetentionWithoutTransactions(OnServer, RetentionContract):
+    """Pruning and erasure, on a server that is asked for no transactions."""
+
+    transactions = False

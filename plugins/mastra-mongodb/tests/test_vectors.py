@@ -34,6 +34,7 @@ def standalone() -> Iterator[str]:
         yield server.url
 
 
+@pytest.mark.scale
 class TestOnAStandaloneServer(VectorContract):
     """Every vector is looked at, there are no transactions."""
 

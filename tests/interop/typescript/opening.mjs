@@ -14,6 +14,10 @@ const openStore = async url => {
     const config = { id: 'interop', tableName: hostname, region: searchParams.get('region'), endpoint: searchParams.get('endpoint') };
     return new DynamoDBStore({ name: 'interop', config });
   }
+  if (/^mongodb/.test(url)) {
+    const { MongoDBStore } = await import('@mastra/mongodb');
+    return new MongoDBStore({ id: 'interop', uri: url, dbName: new URL(url).pathname.slice(1) });
+  }
   const { LibSQLStore } = await import('@mastra/libsql');
   return new LibSQLStore({ id: 'interop', url });
 };

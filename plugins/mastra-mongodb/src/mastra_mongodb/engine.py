@@ -20,6 +20,7 @@ from mastra_core.storage.records.changes import Change
 from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, Support, emulated
 from mastra_core.storage.records.kind import Key, Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
+from mastra_mongodb import lifetimes
 from mastra_mongodb.faults import DRIVER_ERRORS, fault_of, is_duplicate
 from mastra_mongodb.filters import together
 from mastra_mongodb.indexes import MIGRATIONS, Index, Schema, defaults, newest
@@ -53,7 +54,7 @@ class MongoDBEngine:
         database: the database's name.
         keeps_client: whether somebody else closes it.
         transactions: see TransactionsWanted.
-        indexes: further ones.
+        indexes: further ones, those of lifetimes among them.
         skip_default_indexes: leave those that reads and writes use to an operator.
     """
 
@@ -166,11 +167,15 @@ class MongoDBEngine:
                 await connection.client.close()
         return Inspection(
             server=f"MongoDB {build['version']}",
-            notes=(kind,),
+            notes=(kind, *lifetimes.notes(self._indexes)),
+            warnings=lifetimes.unasked(self._indexes, there),
             version=newest(rows),
             missing=self._schema.missing(there, rows),
             round_trip_seconds=took,
         )
+
+    def pool(self) -> None:
+        """pymongo tells its listeners alone, who are set when a client is made."""
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """Each cause with its own mend."""
@@ -232,7 +237,10 @@ class MongoDBEngine:
         """
         there = {index.collection: await _indexes(connection, index.collection)}
         forbidden = error.code == _FORBIDDEN
-        if not Schema((index,)).lacking(there) or (forbidden and not index.options.get("unique")):
+        if not Schema((index,)).lacking(there) or (forbidden and not index.options.get("unique") and index.seconds is None):
+            return
+        if index.changes(there) and not forbidden:
+            await connection.database.command(index.change)
             return
         mend = "let an operator make it: `mastra ddl URL` prints the command" if forbidden else "mend or delete what is there"
         found = "the user may not make indexes" if forbidden else f"the server refused it (code {error.code})"

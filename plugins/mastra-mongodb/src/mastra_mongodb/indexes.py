@@ -22,6 +22,9 @@ from mastra_mongodb.wire import columns_of
 MIGRATIONS = "mastra_migrations"
 """The collection that remembers the fingerprints of what was added; TypeScript has none of that name."""
 
+LIFETIMES = "lifetimes"
+"""The `_id` of the document there that says what expires when."""
+
 FORM = '{"collection": "mastra_threads", "keys": {"metadata.team": 1}, "options": {"name": "team"}}'
 
 
@@ -45,11 +48,26 @@ class Index:
         return str(self.options.get("name") or "_".join(f"{field}_{direction}" for field, direction in self.keys))
 
     @property
+    def seconds(self) -> int | None:
+        """After which MongoDB deletes what is in it, None if never."""
+        return self.options.get("expireAfterSeconds")
+
+    @property
     def statement(self) -> dict[str, Any]:
         """The command that makes it, and changes nothing if it is there."""
         return {"createIndexes": self.collection, "indexes": [{"key": dict(self.keys), **self.options, "name": self.name}]}
 
+    @property
+    def change(self) -> dict[str, Any]:
+        """The command that gives an index of the same field, which deletes after another time or never, the time of this one."""
+        return {"collMod": self.collection, "index": {"keyPattern": dict(self.keys), "expireAfterSeconds": self.seconds}}
 
+    def changes(self, there: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
+        """Whether a time to live is to be given to an index that is there."""
+        return self.seconds is not None and any(tuple(found["key"].items()) == self.keys for found in there.get(self.collection, ()))
+
+
+_COLLECTIONS = frozenset(kind.name for kind in KINDS)
 _KEYS = {"mastra_ai_spans": ("spanId", "traceId")}
 """Where TypeScript's unique index has the fields of a key in another order than ours."""
 
@@ -101,6 +119,11 @@ class Schema:
     indexes: tuple[Index, ...]
 
     @property
+    def lifetimes(self) -> dict[str, int]:
+        """By collection, after how many seconds MongoDB deletes what is in it."""
+        return {index.collection: index.seconds for index in self.indexes if index.seconds is not None and index.collection in _COLLECTIONS}
+
+    @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with every index."""
         return hashlib.sha256("\n".join(map(_text, (index.statement for index in self.indexes))).encode()).hexdigest()[:16]
@@ -110,7 +133,9 @@ class Schema:
         """The command that notes that everything is there."""
         noted = {"version": SCHEMA_VERSION, "fingerprint": self.fingerprint, "applied_by": _release()}
         update = {"$setOnInsert": noted, "$currentDate": {"applied_at": True}}
-        return {"update": MIGRATIONS, "updates": [{"q": {"_id": self.fingerprint}, "u": update, "upsert": True}]}
+        # Times to live that come back to what they once were are a change, which a fingerprint does not tell.
+        lives = [{"q": {"_id": LIFETIMES}, "u": {"$set": self.lifetimes}, "upsert": True}] if self.lifetimes else []
+        return {"update": MIGRATIONS, "updates": [{"q": {"_id": self.fingerprint}, "u": update, "upsert": True}, *lives]}
 
     def ddl(self) -> tuple[str, ...]:
         """Commands for `db.runCommand`, as JSON."""
@@ -129,7 +154,9 @@ class Schema:
                 f"this database has schema version {_version(row)}, made by {by}; {_release()} knows version {SCHEMA_VERSION} and may "
                 f"misread it. Upgrade to at least {by}, or open another database"
             )
-        return any(row.get("fingerprint") == self.fingerprint for row in rows)
+        lives: Mapping[str, Any] = next((row for row in rows if row.get("_id") == LIFETIMES), {})
+        current = all(lives.get(collection) == seconds for collection, seconds in self.lifetimes.items())
+        return current and any(row.get("fingerprint") == self.fingerprint for row in rows)
 
     def lacking(self, there: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Index]:
         """The indexes that are not among those of each collection; one of another name does as well."""
@@ -137,7 +164,7 @@ class Schema:
 
     def missing(self, there: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """The commands that make the database complete."""
-        lacking = [_text(index.statement) for index in self.lacking(there)]
+        lacking = [_text(index.change if index.changes(there) else index.statement) for index in self.lacking(there)]
         return tuple(lacking if self.ready(rows) else [*lacking, _text(self.record)])
 
 
@@ -147,7 +174,8 @@ def newest(rows: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def _serves(found: Mapping[str, Any], index: Index) -> bool:
-    return tuple(found["key"].items()) == index.keys and bool(found.get("unique")) >= bool(index.options.get("unique"))
+    times = index.seconds is None or found.get("expireAfterSeconds") == index.seconds
+    return times and tuple(found["key"].items()) == index.keys and bool(found.get("unique")) >= bool(index.options.get("unique"))
 
 
 def _version(row: Mapping[str, Any]) -> int:

@@ -163,5 +163,7 @@ def unchanged(operation: Operation, document: Document) -> Operation:
 
 
 def _is_blind(change: Change) -> bool:
-    """Whether it may be written again after a bulk that stopped in the middle: a whole save, which has the same outcome twice."""
+    """Whether it may be written again after a bulk that stopped in the middle: a deletion or a whole save, with the same outcome twice."""
+    if isinstance(change, Delete):
+        return not change.when and not change.answer
     return isinstance(change, Save) and change.present == "update" and not change.when and operation_of(change) is not None

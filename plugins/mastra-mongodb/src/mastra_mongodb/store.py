@@ -14,6 +14,7 @@ from pymongo.uri_parser import parse_uri
 
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.store import Store
+from mastra_mongodb import lifetimes
 from mastra_mongodb.engine import MongoDBEngine
 from mastra_mongodb.indexes import given
 from mastra_mongodb.wire import Document
@@ -37,6 +38,9 @@ class MongoDBStore(Store):
         transactions: None uses them where the server has them; False does without; True refuses a server that has none.
         indexes: further indexes to make: `{"collection": "mastra_threads", "keys": {"metadata.team": 1}, "options": {"name": "team"}}`.
         skip_default_indexes: leave the indexes that reads and writes need to an operator; `mastra ddl URL` lists them.
+        ttl: by entity ("thread", "message", "resource", "workflow_snapshot", "score", "span"), a timedelta or seconds after which
+            MongoDB deletes a record that is not written again; of a message and a span, after it was made. Nothing goes by itself without
+            it. What was asked for stays in force until its index is dropped.
 
     Raises:
         ConfigurationError: no way to connect is given, or two are; the uri or an option cannot be used; there is no database's name.
@@ -54,6 +58,7 @@ class MongoDBStore(Store):
         transactions: bool | None = None,
         indexes: Sequence[Mapping[str, Any]] = (),
         skip_default_indexes: bool = False,
+        ttl: lifetimes.Lifetimes | None = None,
     ) -> None:
         if url:
             warnings.warn("MongoDBStore: url is deprecated; call it uri", DeprecationWarning, stacklevel=2)
@@ -70,7 +75,7 @@ class MongoDBStore(Store):
             database,
             keeps_client=client is not None,
             transactions=transactions,
-            indexes=given(indexes),
+            indexes=(*given(indexes), *lifetimes.read(ttl)),
             skip_default_indexes=skip_default_indexes,
         )
         super().__init__(engine, id=id, product="mongodb")

@@ -86,7 +86,7 @@ class Shape:
             if not isinstance(held, Mapping) or name not in held:
                 return False
             held = held[name]
-        return document["_id"] != SENTINEL
+        return bool(document["_id"] != SENTINEL)
 
     def vector(self, document: Document, *, index: str, dimension: int) -> Packed:
         """The vector of a stored document: a list of numbers, or a binary vector of floats or small integers.

@@ -1,0 +1,70 @@
+"""One thread and one run in MongoDB, changed by four processes at once: nothing is lost; and write conflicts are tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from pymongo import AsyncMongoClient
+from pymongo.monitoring import CommandListener
+
+from mastra_core.testing.samples import a_message, a_thread
+from mastra_mongodb.store import MongoDBStore
+from tests.contract.merging import assert_all_survive, merge, prepare
+from tests.contract.racing import assert_one_won_and_nothing_is_lost, race, suspend
+
+
+class Tries(CommandListener):
+    """Says when a batch is written a second time."""
+
+    def __init__(self):
+        self.names = []
+        self.again = asyncio.Event()
+
+    def started(self, event):
+        self.names.append(event.command_name)
+        if self.names.count("bulkWrite") == 2:
+            self.again.set()
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+async def test_of_32_merges_in_four_processes_all_survive(mongodb_url):
+    """Issue: "Concurrent merges in four processes lose nothing": of a thread, of a resource and of a message."""
+    await prepare(mongodb_url)
+    await asyncio.to_thread(merge, mongodb_url)
+    await assert_all_survive(mongodb_url)
+
+
+async def test_of_sixteen_resumes_in_four_processes_one_wins_and_no_result_is_lost(mongodb_url):
+    """Exactly one process resumes a run, and every step's result survives."""
+    await suspend(mongodb_url)
+    winners = await asyncio.to_thread(race, mongodb_url)
+    await assert_one_won_and_nothing_is_lost(mongodb_url, winners)
+
+
+async def test_a_write_conflict_is_tried_again(mongodb_url):
+    """While another program's transaction holds the thread, a turn is refused and tried again; when it ends, both are there."""
+    name = urlsplit(mongodb_url).path.strip("/")
+    tries = Tries()
+    async with (
+        AsyncMongoClient(mongodb_url, event_listeners=[tries]) as client,
+        MongoDBStore(client=client, db_name=name) as store,
+        AsyncMongoClient(mongodb_url) as other,
+    ):
+        await store.memory.save_thread(a_thread())
+        async with other.start_session() as session:
+            await session.start_transaction()
+            await other[name].mastra_threads.update_one({"id": "t"}, {"$set": {"metadata.theirs": 1}}, session=session)
+            saving = asyncio.create_task(store.memory.save_turn(thread=a_thread(), messages=[a_message("m")], existed=True))
+            await asyncio.wait_for(tries.again.wait(), timeout=30)
+            await session.commit_transaction()
+            await saving
+        assert "abortTransaction" in tries.names
+        thread = await store.memory.get_thread_by_id("t")
+        assert thread.metadata["theirs"] == 1
+        assert [message.id for message in await store.memory.list_messages("t")] == ["m"]
