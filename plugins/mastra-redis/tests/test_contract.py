@@ -96,6 +96,7 @@ class TestRedisEngine(Changes, EngineContract):
 
 
 class TestRedisClusterEngine(Changes, EngineContract):
+    briefly = True
     snapshot = SNAPSHOTS / "redis_cluster.txt"
 
     @pytest.fixture(autouse=True)
@@ -194,12 +195,16 @@ class TestRedisMemory(MemoryContract):
 
 
 class TestRedisClusterMemory(TestRedisMemory):
+    briefly = True
+
     @pytest.fixture(autouse=True)
     def _server(self, redis_cluster_url):
         self.url = redis_cluster_url.replace("redis://", "redis+cluster://")
 
 
 class TestRedisSentinelMemory(TestRedisMemory):
+    briefly = True
+
     @pytest.fixture(autouse=True)
     def _server(self, redis_sentinel_url):
         self.url = redis_sentinel_url

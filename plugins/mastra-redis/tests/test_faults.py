@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Connection, ConnectionPool, Redis
 
 from mastra_core.errors import ConfigurationError, StorageUnavailableError
 from mastra_core.testing.samples import a_message, a_thread
@@ -128,3 +128,26 @@ def test_the_plugin_describes_a_store_that_can_be_made():
     assert described.factory == f"{open_redis.__module__}:{open_redis.__name__}"
     for scheme in described.schemes:
         assert open_redis(f"{scheme}://127.0.0.1:1{'/service' if 'sentinel' in scheme else ''}").id == "redis"
+
+
+class Torn(Connection):
+    """A connection that is closed by another task at the moment of sending, as redis-py does when it looks at a cluster anew."""
+
+    async def _send_packed_command(self, command):
+        if any(word in part for part in command for word in (b"EVALSHA", b"mastra_threads:id:t")):
+            await self.disconnect(nowait=True)
+        await super()._send_packed_command(command)
+
+
+async def test_a_connection_that_the_driver_closes_in_use_is_a_lost_connection(redis_url):
+    """Issue: "callers see `StorageUnavailableError` or a retried success", never an AttributeError from within the driver."""
+    pool = ConnectionPool.from_url(redis_url, connection_class=Torn)
+    async with Redis(connection_pool=pool) as client, RedisStore(connection_string=redis_url) as opened:
+        await opened.init()
+        store = RedisStore(client=client)
+        with pytest.raises(StorageUnavailableError, match="closed while it was in use"):
+            await store.memory.get_thread_by_id("t")
+        with pytest.raises(StorageUnavailableError, match=r"closed while it was in use.*Read before writing again"):
+            await store.memory.save_turn(thread=a_thread(), messages=[a_message("m")])
+        await store.close()
+        await pool.disconnect()

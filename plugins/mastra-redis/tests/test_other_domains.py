@@ -25,6 +25,8 @@ class Node:
 class Cluster(Node):
     """On three nodes that were emptied before."""
 
+    briefly = True
+
     @pytest.fixture(autouse=True)
     def _server(self, redis_cluster_url):
         self.url = redis_cluster_url.replace("redis://", "redis+cluster://")

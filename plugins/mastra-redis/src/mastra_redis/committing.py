@@ -124,15 +124,17 @@ class Committer:
             return given or self._writer.first(change)
         lifetime = self._keys.lifetimes.get(kind.name)
         ends = ("PX", lifetime) if lifetime else ()
-        claimed = await self._send("SET", alias, place, "NX", "GET", *ends, writes=True, get=True)
-        if claimed is None or claimed.decode() == place:
+        # NX and GET together are of Redis 7.0.
+        made = await self._send("SET", alias, place, "NX", *ends, writes=True)
+        claimed = None if made else await self._send("GET", alias)
+        if made or claimed == place.encode():
             return given or self._writer.first(change)
         if given is None:
             (found,) = await self._run([self._reader.find(kind, change.key)])
             if found is not None and found.place != place:
                 return self._writer.after(number, change, found)
-        if given is None or (given.settle and given.leaves is None):
-            # Whoever claimed it never wrote the record, or removed it since.
+        if given is None or claimed is None or (given.settle and given.leaves is None):
+            # Whoever claimed it never wrote the record, or removed it since, or the claim alone.
             await self._send("SET", alias, place, *ends, writes=True)
         return given or self._writer.first(change)
 

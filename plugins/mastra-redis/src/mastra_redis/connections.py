@@ -25,6 +25,7 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004  # the driver's name
 )
 
+from mastra_core.storage.records.engine import PoolState
 from mastra_redis.faults import NotConfirmed, WriteInterrupted
 
 AT_ONCE = 64
@@ -54,6 +55,7 @@ class Caller:
         self._confirmation = confirmation
         self._client: Any = None
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._sending = 0
 
     @property
     def client(self) -> Redis | RedisCluster:
@@ -68,6 +70,14 @@ class Caller:
         """Whether keys are spread over nodes."""
         return isinstance(self.client, RedisCluster)
 
+    def pool(self) -> PoolState | None:
+        """How busy the connections to one node are; None before there are any, and where redis-py does not tell."""
+        counted = getattr(getattr(self._client, "connection_pool", None), "get_connection_count", None)
+        if counted is None:
+            return None
+        (idle, _), (used, _) = counted()
+        return PoolState(open=idle + used, idle=idle, waiting=max(0, self._sending - AT_ONCE))
+
     async def close(self) -> None:
         """Close the client if it is ours."""
         client, self._client = self._client, None
@@ -81,15 +91,22 @@ class Caller:
             WriteInterrupted: it *writes*, and nobody knows whether it was made.
             NotConfirmed: it was made, and too few replicas said in time that they have it.
         """
-        async with self._room:
-            try:
-                if writes and self._confirmation is not None:
-                    return await self._confirmed(self._confirmation, command, parsing)
-                return await self._client.execute_command(*command, **parsing)
-            except (ConnectionError, TimeoutError) as error:
-                if writes and not _never_made(error):
-                    raise WriteInterrupted(str(error)) from error
-                raise
+        self._sending += 1
+        try:
+            async with self._room:
+                return await self._sent(command, parsing, writes=writes)
+        finally:
+            self._sending -= 1
+
+    async def _sent(self, command: Sequence[Any], parsing: Mapping[str, Any], *, writes: bool) -> Any:
+        try:
+            if writes and self._confirmation is not None:
+                return await self._confirmed(self._confirmation, command, parsing)
+            return await driven(self._client.execute_command(*command, **parsing))
+        except (ConnectionError, TimeoutError) as error:
+            if writes and not _never_made(error):
+                raise WriteInterrupted(str(error)) from error
+            raise
 
     async def script(self, script: str, keys: Sequence[str], args: Sequence[str | bytes], *, writes: bool = False) -> Any:
         """Run a script, which the server may not have yet."""
@@ -110,7 +127,7 @@ class Caller:
 
     async def ping(self) -> None:
         """One PING, to every node of a cluster."""
-        await self._client.ping()
+        await driven(self._client.ping())
 
     async def about(self) -> tuple[list[Mapping[str, Any]], float]:
         """What INFO and CONFIG say of each master, as far as this user may ask, and how long a round trip took in seconds.
@@ -145,7 +162,7 @@ class Caller:
         pipe.execute_command(*command, **parsing, **where)
         pipe.execute_command("WAIT", wanted.replicas, round(wanted.seconds * 1000), **where)
         try:
-            answer, reached = await pipe.execute(raise_on_error=False)
+            answer, reached = await driven(pipe.execute(raise_on_error=False))
             if isinstance(answer, BaseException):
                 raise answer
         except (ConnectionError, TimeoutError):
@@ -161,7 +178,7 @@ class Caller:
     async def _look_again(self, key: str) -> None:
         """Let a cluster's client find the masters anew: its pipelines do not when a node is gone, its commands do."""
         try:
-            await self._client.execute_command("EXISTS", key)
+            await driven(self._client.execute_command("EXISTS", key))
         except RedisError:
             # The failure is the signal; the caller reports that of its write.
             return
@@ -206,6 +223,25 @@ def _never_made(error: BaseException) -> bool:
     text = str(error)
     refused = isinstance(error, BusyLoadingError | MaxConnectionsError | AuthenticationError)
     return refused or "connecting to" in text or "No master found" in text or "previous master is now a slave" in text
+
+
+_OF_A_STREAM = frozenset({"writelines", "drain", "readexactly", "readline", "read", "close", "wait_closed", "name"})
+
+
+async def driven(call: Awaitable[Any]) -> Any:
+    """Await a call of the driver.
+
+    When it looks at a cluster anew, redis-py closes connections that other tasks use, whose streams are then None.
+    """
+    try:
+        return await call
+    except AttributeError as error:
+        if error.obj is not None or error.name not in _OF_A_STREAM:
+            raise
+        raise ConnectionError("the connection was closed while it was in use") from error
+    except IndexError as error:
+        # Meanwhile, redis-py 7 may know no node to ask.
+        raise ConnectionError("no node of the cluster is known at the moment") from error
 
 
 async def partly(call: Awaitable[list[Any]]) -> list[Any]:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.records.changes import Change, Delete
-from mastra_core.storage.records.engine import Fault, Inspection, Support
+from mastra_core.storage.records.engine import Fault, Inspection, PoolState, Support
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
 from mastra_core.storage.records.wire import check_values
@@ -201,6 +201,10 @@ class RedisEngine:
     async def _texts(self, names: Sequence[str]) -> list[bytes | None]:
         ops = [Op(slot=slot_of(name, cluster=self.keys.cluster), key=name, told={"op": "get"}) for name in names]
         return [text for text, _ in await self._answers(ops)]
+
+    def pool(self) -> PoolState | None:
+        """What redis-py says of its connections to one node, if it counts them, as version 8 does; of a cluster's it says nothing."""
+        return self._caller.pool()
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """What an error of redis-py means."""
