@@ -52,7 +52,7 @@ BACKENDS = (
     Backend("libSQL, SQLite", "`file:…`, `:memory:`", url_of("tmp_path", lambda folder: f"file:{folder}/mastra.db")),
     Backend("libSQL, a server", "`libsql://…`, `https://…`", url_of("sqld_url")),
     Backend("PostgreSQL", "`postgresql://…`", url_of("postgres_url")),
-    Backend("Redis", "`redis://…`, `rediss://…`", url_of("redis_url")),
+    Backend("Redis", "`redis://…`, `rediss://…`, `redis+sentinel://…`", url_of("redis_url")),
     Backend("Redis Cluster", "`redis+cluster://…`", url_of("redis_cluster_url", lambda url: url.replace("redis://", "redis+cluster://"))),
     Backend("DynamoDB", "`dynamodb://…`", dynamodb),
 )

@@ -240,6 +240,27 @@ def redis_cluster_url(pytestconfig: pytest.Config, redis_cluster_server: Address
 
 
 @pytest.fixture(scope="session")
+def redis_search_server(pytestconfig: pytest.Config) -> Address:
+    """The run's Redis server that searches; most tests want `redis_search_url`."""
+    return address_or_skip(pytestconfig, "redis_search")
+
+
+@pytest.fixture
+def redis_search_url(pytestconfig: pytest.Config, redis_search_server: Address) -> Iterator[str]:
+    """URL of an empty Redis server that searches and that only this test has for its length; emptied after it, search indexes included.
+
+    Redis searches in database 0 alone: tests of all workers that ask for it run one after another.
+    """
+    with pytestconfig.stash[SERVERS].exclusively("redis_search"), redis.Redis.from_url(redis_search_server.url) as client:
+        if client.dbsize():
+            pytest.fail("the Redis server with search is not empty: the tests take only an empty one, and empty it", pytrace=False)
+        try:
+            yield redis_search_server.url
+        finally:
+            client.flushall()
+
+
+@pytest.fixture(scope="session")
 def redis_sentinel_server(pytestconfig: pytest.Config) -> Address:
     """The run's Redis master with a replica and three Sentinels; most tests want `redis_sentinel_url`."""
     return address_or_skip(pytestconfig, "redis_sentinel")

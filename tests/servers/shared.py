@@ -30,7 +30,7 @@ import redis as redis_py
 from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
 
-from . import dynamodb, mongodb, mongoeco, postgres, redis, redis_cluster, redis_sentinel, sqld
+from . import dynamodb, mongodb, mongoeco, postgres, redis, redis_cluster, redis_search, redis_sentinel, sqld
 from .process import MissingServerError, ServerStartError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -43,6 +43,7 @@ Server = (
     postgres.PostgresServer
     | redis.RedisServer
     | redis_cluster.RedisClusterServer
+    | redis_search.RedisSearchServer
     | redis_sentinel.RedisSentinelServer
     | dynamodb.DynamoDBServer
     | mongodb.MongoDBServer
@@ -70,6 +71,7 @@ KINDS = {
     "postgres": Kind("MASTRA_TEST_POSTGRES_URL", postgres.PostgresServer, postgres.binaries, postgres.reachable),
     "redis": Kind("MASTRA_TEST_REDIS_URL", redis.RedisServer, redis.binary, redis.reachable),
     "redis_cluster": Kind("MASTRA_TEST_REDIS_CLUSTER_URL", redis_cluster.RedisClusterServer, redis_cluster.binary, redis_cluster.reachable),
+    "redis_search": Kind("MASTRA_TEST_REDIS_SEARCH_URL", redis_search.RedisSearchServer, redis_search.module, redis_search.reachable),
     "redis_sentinel": Kind(
         "MASTRA_TEST_REDIS_SENTINEL_URL", redis_sentinel.RedisSentinelServer, redis_sentinel.binary, redis_sentinel.reachable
     ),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mastra_redis.store import RedisStore
+    from mastra_redis.vectors import RedisVector
 
-__all__ = ["RedisStore"]
+_HOMES = {"RedisStore": "mastra_redis.store", "RedisVector": "mastra_redis.vectors"}
+
+__all__ = ["RedisStore", "RedisVector"]
 
 
 def __getattr__(name: str) -> Any:
-    """The store, imported when it is first asked for."""
-    if name == "RedisStore":
-        from mastra_redis.store import RedisStore
-
-        return RedisStore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """What is exported, from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
