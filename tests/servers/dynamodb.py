@@ -154,9 +154,13 @@ class DynamoDBServer:
     name = "DynamoDB Local"
     package = "amplify-dynamodb-simulator"
 
-    def __init__(self, folder: Path) -> None:
-        """Run in `folder`, which must exist: the program writes a metadata file into its working directory."""
+    def __init__(self, folder: Path, *, shared: bool = True) -> None:
+        """Run in `folder`, which must exist: the program writes a metadata file into its working directory.
+
+        Not `shared`, each region and access key has tables of its own, as in AWS.
+        """
         self._folder = folder
+        self._shared = shared
         self._process: ServerProcess | None = None
         self.url = ""
         self.version = SERVER_VERSION
@@ -165,7 +169,7 @@ class DynamoDBServer:
         """Start the server and wait until it answers."""
         jar = binary()
         port = free_port()
-        options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
+        options = ["-inMemory", *(["-sharedDb"] if self._shared else []), "-disableTelemetry", "-port", str(port)]
         command = [
             java(),
             "-Xmx256m",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+
+from mastra_core.storage.records.kind import Kind
+from mastra_dynamodb import keys
 
 LATE = "$mastra#entity_message#"
 
@@ -27,9 +33,9 @@ class LaggingClient:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> Any:
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **arguments: Any) -> Any:
         """Write, then let the index show the write before this one."""
-        answer = self._client.transact_write_items(TransactItems=TransactItems)
+        answer = self._client.transact_write_items(TransactItems=TransactItems, **arguments)
         with self._lock:
             self._pending += [next(iter(element.values()))["Key"] for element in TransactItems]
             late, written = self._pending[: -len(TransactItems)], self._pending[-len(TransactItems) :]
@@ -62,6 +68,50 @@ class LaggingClient:
 def lagging() -> type[LaggingClient]:
     """The client, to be made with two tables."""
     return LaggingClient
+
+
+def item_of(kind: Kind[Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as TypeScript writes it."""
+    json_fields = {field.stored for field in kind.fields if field.type in {"json", "json_text"}}
+    item = {name: json.dumps(value) if name in json_fields else value for name, value in document.items() if value is not None}
+    layout = keys.layout_of(kind)
+    pk, sk = keys.item_key(kind, tuple(document[kind.by_name[name].stored] for name in kind.key))
+    item |= {"pk": pk, "sk": sk, "entity": layout.entity, "__edb_e__": layout.entity, "__edb_v__": "1"}
+    for index in keys.written_indexes(layout):
+        item |= {
+            f"{index.name}pk": keys.index_partition(layout, index, item),
+            f"{index.name}sk": keys.index_sort(layout, {name: item[name] for name in index.sorts}),
+        }
+    return {name: {"S": value} for name, value in item.items()}
+
+
+@pytest.fixture(scope="session")
+def typescript_item() -> Callable[[Kind[Any], Mapping[str, Any]], dict[str, Any]]:
+    """The item that TypeScript writes for a document of a kind."""
+    return item_of
+
+
+@pytest.fixture(scope="session")
+def refusal() -> Callable[[str], Callable[[Any], AWSResponse]]:
+    """By a code of the service: what it answers to a request then, as the answer of a "before-send" event."""
+
+    def of(code: str) -> Callable[[Any], AWSResponse]:
+        def answer(request: Any) -> AWSResponse:
+            body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode()
+            raw: Any = type("Raw", (), {"stream": lambda *_, **__: iter([body]), "headers": {}})()
+            return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, raw)
+
+        return answer
+
+    return of
+
+
+@pytest.fixture
+def dynamodb_url(dynamodb_table: str, dynamodb_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty table, for other processes and languages too: credentials are in the environment."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    return f"dynamodb://{dynamodb_table}?region=us-east-1&endpoint={dynamodb_endpoint}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

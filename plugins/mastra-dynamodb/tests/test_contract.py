@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,21 +16,6 @@ from mastra_dynamodb import keys
 from mastra_dynamodb.engine import DynamoDBEngine
 from mastra_dynamodb.store import DynamoDBStore
 from tests.servers.dynamodb import create_table
-
-
-def item_of(kind: Kind[Any], document: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as TypeScript writes it."""
-    json_fields = {field.stored for field in kind.fields if field.type in {"json", "json_text"}}
-    item = {name: json.dumps(value) if name in json_fields else value for name, value in document.items() if value is not None}
-    layout = keys.layout_of(kind)
-    pk, sk = keys.item_key(kind, tuple(document[kind.by_name[name].stored] for name in kind.key))
-    item |= {"pk": pk, "sk": sk, "entity": layout.entity, "__edb_e__": layout.entity, "__edb_v__": "1"}
-    for index in keys.written_indexes(layout):
-        item |= {
-            f"{index.name}pk": keys.index_partition(layout, index, item),
-            f"{index.name}sk": keys.index_sort(layout, {name: item[name] for name in index.sorts}),
-        }
-    return {name: {"S": value} for name, value in item.items()}
 
 
 def shown(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,8 +34,8 @@ class TestDynamoDBEngine(EngineContract):
     snapshot = Path(__file__).parent / "snapshots" / "dynamodb.txt"
 
     @pytest.fixture(autouse=True)
-    def _server(self, dynamodb_client: Any) -> None:
-        self.client = dynamodb_client
+    def _server(self, dynamodb_client: Any, typescript_item: Any) -> None:
+        self.client, self.item_of = dynamodb_client, typescript_item
 
     @asynccontextmanager
     async def open_engine(self) -> AsyncIterator[DynamoDBEngine]:
@@ -76,7 +60,7 @@ class TestDynamoDBEngine(EngineContract):
         return {name: value for place, item in sorted(self.seen.items()) if seen.get(place) != item for name, value in item.items()}
 
     async def poke(self, engine: DynamoDBEngine, kind: Kind[Any], document: Mapping[str, Any]) -> bool:
-        self.client.put_item(TableName=engine._table, Item=item_of(kind, document))
+        self.client.put_item(TableName=engine._table, Item=self.item_of(kind, document))
         return True
 
 
@@ -98,7 +82,7 @@ class TestDynamoDBEngineWithALateIndex(TestDynamoDBEngine):
             self.client.delete_table(TableName=name)
 
     async def poke(self, engine: DynamoDBEngine, kind: Kind[Any], document: Mapping[str, Any]) -> bool:
-        self.client.put_item(TableName=self.shadow, Item=item_of(kind, document))
+        self.client.put_item(TableName=self.shadow, Item=self.item_of(kind, document))
         return await super().poke(engine, kind, document)
 
 

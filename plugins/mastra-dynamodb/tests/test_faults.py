@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from mastra_core.storage.records.changes import Patch, Save
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
 from mastra_dynamodb.faults import fault_of
 from mastra_dynamodb.store import DynamoDBStore, open_dynamodb
+from tests.contract import racing
+from tests.servers.dynamodb import DynamoDBServer, connect, create_table
 from tests.servers.process import free_port
 
 AT = clock.from_text("2024-01-01T00:00:00.000Z")
@@ -86,6 +90,35 @@ async def test_writers_of_two_stores_lose_nothing(store: DynamoDBStore, dynamodb
     assert len((await store.memory.get_thread_by_id("t")).metadata) == 16
 
 
+async def test_a_transaction_that_another_one_was_in_the_way_of_is_sent_again(
+    store: DynamoDBStore, dynamodb_client: Any, dynamodb_table: str
+) -> None:
+    """Issue: "A transaction cancelled by a conflict retries": whoever saves sees nothing of it, and the turn is written once."""
+    tries = 0
+
+    def collide(**_: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 3:
+            reasons = [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict"}]
+            raise ClientError({"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}, "TransactWriteItems")
+
+    event = "before-call.dynamodb.TransactWriteItems"
+    dynamodb_client.meta.events.register(event, collide)
+    try:
+        await store.memory.save_turn(thread=thread("t"), messages=[Message(id=name, thread_id="t", resource_id="r") for name in "ab"])
+    finally:
+        dynamodb_client.meta.events.unregister(event, collide)
+    assert tries == 4
+    assert {item["id"]["S"] for item in dynamodb_client.scan(TableName=dynamodb_table)["Items"]} == {"t", "a", "b"}
+
+
+async def test_of_four_processes_that_resume_a_run_one_wins_and_no_result_is_lost(dynamodb_url: str) -> None:
+    """Issue: "Two processes resume one run: one wins"; each also reports its steps, at the same moment."""
+    await racing.suspend(dynamodb_url)
+    await racing.assert_one_won_and_nothing_is_lost(dynamodb_url, racing.race(dynamodb_url))
+
+
 async def test_a_missing_table_says_how_to_create_it(dynamodb_client: Any) -> None:
     """The store never creates its table."""
     with pytest.raises(StorageUnavailableError, match=r"'nowhere'.*no such table.*mastra ddl dynamodb://nowhere"):
@@ -138,6 +171,70 @@ def test_each_cause_has_its_own_mend(error: Exception, mend: str, retry: bool) -
     assert fault.retry is retry
     with pytest.raises(StorageUnavailableError, match=mend):
         raise fault.error(fault.message)
+
+
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        ("ExpiredTokenException", r"table .* in us-east-1: the session token of the credentials has expired; get a new one"),
+        ("UnrecognizedClientException", r"the credentials were not accepted \(UnrecognizedClientException\); check the access key"),
+        ("AccessDeniedException", r"no permission for {}; allow dynamodb:{} on table/mastra-test-\w+ and table/mastra-test-\w+/index/\*"),
+        ("ResourceNotFoundException", r"there is no such table. Correct table_name or region, or create it: mastra ddl dynamodb://"),
+        ("ProvisionedThroughputExceededException", r"throttles {}; raise the table's capacity, or switch it to on-demand"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["DescribeTable", "TransactWriteItems", "BatchGetItem", "Query"])
+async def test_each_refusal_of_the_service_is_its_own_clear_error(
+    dynamodb_endpoint: str, dynamodb_table: str, refusal: Any, code: str, said: str, operation: str
+) -> None:
+    """Issue: "Wrong region, missing credentials, expired token, missing table, missing index, no permission: each its own clear error".
+
+    At opening, writing and reading: the store says what to do, names itself, and shows no secret.
+    """
+    client = connect(dynamodb_endpoint)
+    store = DynamoDBStore(id="mine", table_name=dynamodb_table, client=client)
+    if operation != "DescribeTable":
+        await store.init()
+    client.meta.events.register(f"before-send.dynamodb.{operation}", lambda request, **_: refusal(code)(request))
+    with pytest.raises(StorageUnavailableError, match=said.format(operation, operation)) as caught:
+        await (
+            store.memory.save_thread(thread("t"))
+            if operation == "TransactWriteItems"
+            else store.memory.read_turn("t", resource_id="r", last=2)
+        )
+    assert caught.value.store_id == "mine"
+    await store.close()
+    client.close()
+
+
+async def test_missing_credentials_and_a_missing_region_are_told_before_anything_is_sent(
+    dynamodb_endpoint: str, dynamodb_table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue: "Wrong region, missing credentials, …: each its own clear error"."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StorageUnavailableError, match=r"no complete AWS credentials were found; pass credentials=…, set AWS_ACCESS_KEY_ID"):
+        await DynamoDBStore(table_name=dynamodb_table, region="us-east-1", endpoint=dynamodb_endpoint).init()
+    with pytest.raises(StorageUnavailableError, match=r"no AWS region is set; pass region=… or set AWS_REGION"):
+        await DynamoDBStore(table_name=dynamodb_table, credentials=KEYS).init()
+
+
+async def test_a_region_that_has_not_the_table_is_named(dynamodb_table: str, tmp_path: Path) -> None:
+    """Issue: "Wrong region, …: its own clear error": a table is there in one region alone, and the error says in which it was looked for."""
+    (tmp_path / "server").mkdir()
+    with DynamoDBServer(tmp_path / "server", shared=False) as server:
+        here = connect(server.url)
+        create_table(here, dynamodb_table)
+        here.close()
+        async with DynamoDBStore(table_name=dynamodb_table, region="us-east-1", endpoint=server.url, credentials=KEYS) as store:
+            await store.init()
+        elsewhere = DynamoDBStore(table_name=dynamodb_table, region="eu-west-9", endpoint=server.url, credentials=KEYS)
+        with pytest.raises(StorageUnavailableError, match=rf"'{dynamodb_table}' in eu-west-9: there is no such table. Correct .* region"):
+            await elsewhere.init()
+        await elsewhere.close()
 
 
 def test_a_mistake_of_ours_is_not_dressed_up() -> None:

@@ -1,4 +1,4 @@
-"""DynamoDB storage for Mastra. Not yet released. Importing this imports no driver."""
+"""DynamoDB storage for Mastra. Importing this imports no driver."""
 
 from __future__ import annotations
 

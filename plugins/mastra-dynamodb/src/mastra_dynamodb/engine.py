@@ -24,9 +24,10 @@ from mastra_core.storage.records.engine import FULL, Fault, Inspection, Support,
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, matches
 from mastra_core.storage.records.wire import check_values
-from mastra_dynamodb.faults import DRIVER_ERRORS, code_of, fault_of
-from mastra_dynamodb.keys import ENTITY, item_key, layout_of, owner_key, recent_of
-from mastra_dynamodb.listing import Listing, is_owned, owner_of
+from mastra_dynamodb.consumption import CHARGED, Consumption
+from mastra_dynamodb.faults import DRIVER_ERRORS, code_of, fault_of, is_throttled, retries_of
+from mastra_dynamodb.keys import item_key, layout_of, owner_key, recent_of
+from mastra_dynamodb.listing import Listing, owner_of, proof_of
 from mastra_dynamodb.recent import Marks, Queues
 from mastra_dynamodb.table import NEEDED, addition, creation, lacking, missing_index
 from mastra_dynamodb.ttl import Expiries, state, warnings
@@ -35,6 +36,9 @@ from mastra_dynamodb.writing import MAX_ITEMS, TRIES, Writer
 
 Place = tuple[str, str]
 WORKERS = 16
+THROTTLED_TRIES = 6
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
 _PING = ("$mastra", "$ping")
 
 CAPABILITIES: Mapping[str, Support] = {
@@ -86,6 +90,7 @@ class DynamoDBEngine:
         self._expiries = expiries or Expiries({})
         self._region = region
         self._make = partial(connect, region=region, endpoint=endpoint, credentials=dict(credentials or {}))
+        self.consumed = Consumption()
         self._given = client
         self._client: Any = client
         self._workers: ThreadPoolExecutor | None = None
@@ -161,13 +166,14 @@ class DynamoDBEngine:
         records = (await self.fetch([attrs.evolve(query, limit=min(limit, query.limit or limit))]))[0]
         still = tuple(Is((name,), value) for name, value in query.at.items())
         deletes: list[Change] = [Delete(query.kind, query.kind.key_of(record), when=still, answer=False) for record in records]
-        orphaned = owner is not None and not is_owned(held.get(owner))
+        proof = proof_of(query)
+        orphaned = owner is not None and proof not in held.get(owner, {})
         # Each record of a partition without a common owner may bring an item of its own into the transaction.
         step = MAX_ITEMS - 1 if owner is not None else MAX_ITEMS // 2
         for start in range(0, len(deletes), step):
             await self._delete(deletes[start : start + step], marks=not orphaned)
-        if owner is not None and owner in held and orphaned and len(records) < limit:
-            await self._forget(owner)
+        if owner is not None and proof is not None and owner in held and orphaned and len(records) < limit:
+            await self._forget(owner, proof=proof)
         return len(records)
 
     async def scan(self, kind: Kind[R], *, after: str | None) -> AsyncIterator[tuple[str, R]]:
@@ -188,6 +194,9 @@ class DynamoDBEngine:
         finally:
             if self._given is None:
                 client.close()
+
+    def pool(self) -> None:
+        """botocore does not tell."""
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """Each cause with its own mend."""
@@ -231,12 +240,12 @@ class DynamoDBEngine:
             else:
                 return
 
-    async def _forget(self, owner: Place) -> None:
+    async def _forget(self, owner: Place, *, proof: str) -> None:
         """Remove what is left of a deleted owner, unless it was created again."""
         with contextlib.suppress(self._client.exceptions.ConditionalCheckFailedException):
             await self._call(
                 "delete_item", TableName=self._table, Key=key_item(owner), ConditionExpression="attribute_not_exists(#e)",
-                ExpressionAttributeNames={"#e": ENTITY},
+                ExpressionAttributeNames={"#e": proof},
             )  # fmt: skip
 
     async def _current(self, places: Collection[Place]) -> dict[Place, Item]:
@@ -274,14 +283,33 @@ class DynamoDBEngine:
     async def _call(self, name: str, **arguments: Any) -> Any:
         if self._workers is None or self._client is None:
             raise StoreClosedError(f"DynamoDB table {self._table!r} is closed; open a new store to go on")
-        call = partial(getattr(self._client, name), **arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._workers, call)
+        asking = {"ReturnConsumedCapacity": "TOTAL"} if name in CHARGED else {}
+        call = partial(getattr(self._client, name), **arguments, **asking)
+        answer, retries = await self._answered(call)
+        if asking:
+            self.consumed.add(name, answer, retries=retries)
+        return answer
+
+    async def _answered(self, call: Callable[[], Any]) -> tuple[Any, int]:
+        """The answer, and how often it was asked for in vain: a table that throttles is given time, more each time."""
+        retries = 0
+        for attempt in range(THROTTLED_TRIES):
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._workers, call), retries
+            except DRIVER_ERRORS as error:
+                if not is_throttled(error) or attempt == THROTTLED_TRIES - 1:
+                    raise
+                retries += 1 + retries_of(error)
+            # Those that were throttled together should not come again together.
+            await asyncio.sleep(random.random() * min(FIRST_PAUSE_SECONDS * 2**attempt, LONGEST_PAUSE_SECONDS))
+        raise AssertionError("the last try answers or raises")
 
 
 def connect(*, region: str | None, endpoint: str | None, credentials: Mapping[str, str]) -> Any:
     """A boto3 client; *credentials* are its keyword arguments."""
     # A session of its own: boto3's default one may not be used from several threads.
-    config = Config(retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=WORKERS, connect_timeout=5, read_timeout=30)
+    # The mode's pauses for DynamoDB are 50 and 100 ms; those of "standard" begin at a second, far longer than a partition needs.
+    config = Config(retries={"total_max_attempts": 3, "mode": "legacy"}, max_pool_connections=WORKERS, connect_timeout=3, read_timeout=10)
     arguments: Any = credentials
     return boto3.session.Session().client("dynamodb", region_name=region, endpoint_url=endpoint, config=config, **arguments)
 

@@ -50,6 +50,16 @@ def reasons_of(error: BaseException) -> list[dict[str, Any]]:
     return [dict(reason) for reason in reasons]
 
 
+def retries_of(error: BaseException) -> int:
+    """How often the driver sent a request again before it gave up."""
+    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) if isinstance(error, ClientError) else 0
+
+
+def is_throttled(error: BaseException) -> bool:
+    """Whether a request, or an item of its transaction, was refused since there were too many: it wrote nothing."""
+    return not THROTTLING_CODES.isdisjoint({code_of(error), *(str(reason.get("Code")) for reason in reasons_of(error))})
+
+
 def fault_of(error: BaseException, *, table: str, region: str) -> Fault | None:
     """The meaning of one of DRIVER_ERRORS; None for what only a mistake of ours can cause.
 
@@ -63,12 +73,11 @@ def fault_of(error: BaseException, *, table: str, region: str) -> Fault | None:
     if local is not None or not isinstance(error, ClientError):
         return local or Fault(error=StorageUnavailableError, message=f"{where} did not answer: {_words(error)}.")
     code, operation = code_of(error), error.operation_name
-    codes = {code, *(str(reason.get("Code")) for reason in reasons_of(error))}
-    if codes & THROTTLING_CODES:
+    if is_throttled(error):
         mend = "raise the table's capacity, or switch it to on-demand"
         return Fault(error=StorageUnavailableError, message=f"{where} throttles {operation}; {mend}.", retry=True)
     if code in _FAILING:
-        # boto3 has tried three times; a fourth time of a write would carry a new token, and could write twice.
+        # boto3 has tried several times with one token; another time of a write would carry a new one, and could write twice.
         retry = operation not in {"TransactWriteItems", "DeleteItem"}
         return Fault(error=StorageUnavailableError, message=f"{where} failed at {operation} ({code}); try again.", retry=retry)
     if code == "ValidationException" and "size" in str(error):

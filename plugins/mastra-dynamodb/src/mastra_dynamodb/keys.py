@@ -16,7 +16,7 @@ from mastra_core.storage.records.kind import Key, Kind
 
 SERVICE, VERSION = "mastra", "1"
 ENTITY = "__edb_e__"
-"""The attribute that every record's item has, and what is left of a deleted one has not."""
+"""ElectroDB's name of the entity: every record's item has it, and what is left of a deleted one has not."""
 MARKS = "~"
 """Begins the names of the attributes that TypeScript does not know; see `Recent`."""
 
@@ -79,6 +79,7 @@ class Layout:
         stamped: an attribute set to the current time at every write, which TypeScript has and the record has not.
         owns: whether another kind's `Recent` names this kind.
         cased: whether keys keep the case of ids; ElectroDB's do not.
+        proof: the attribute that every item of a record has, and what is left or made of an item without a record has not.
     """
 
     entity: str
@@ -89,6 +90,7 @@ class Layout:
     stamped: str | None = None
     owns: bool = False
     cased: bool = False
+    proof: str = ENTITY
 
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -100,6 +102,8 @@ LAYOUTS: Mapping[str, Layout] = {
             "by_resource_updated": Index("gsi1", by=("resourceId",), shares=True),
         },
         owns=True,
+        # TypeScript's touch of a thread that is not there makes an item with an id and the time of its change (contract §9.13).
+        proof="createdAt",
     ),
     "mastra_messages": Layout(
         "message",

@@ -17,7 +17,18 @@ from mastra_core.errors import ConfigurationError
 from mastra_core.storage.records.kind import Key, Kind, Path
 from mastra_core.storage.records.query import LATEST, Between, Query, matches, place
 from mastra_dynamodb.expressions import key_condition
-from mastra_dynamodb.keys import ENTITY, Index, index_partition, index_sort, item_key, layout_of, owner_key, partition_prefix, sort_prefix
+from mastra_dynamodb.keys import (
+    ENTITY,
+    LAYOUTS,
+    Index,
+    index_partition,
+    index_sort,
+    item_key,
+    layout_of,
+    owner_key,
+    partition_prefix,
+    sort_prefix,
+)
 from mastra_dynamodb.table import missing_index
 from mastra_dynamodb.ttl import Expiries
 from mastra_dynamodb.wire import Item, Mark, decoded, held_key, key_item, marks_of, record_at, token_of
@@ -45,9 +56,10 @@ def owner_of(query: Query[Any]) -> Place | None:
     return owner_key(index.recent, tuple(_values(query)[name] for name in index.by))
 
 
-def is_owned(owner: Item | None) -> bool:
-    """Whether the item at a partition owner's place holds a record, not only marks that outlived one."""
-    return owner is not None and ENTITY in owner
+def proof_of(query: Query[Any]) -> str | None:
+    """The attribute that the item at `owner_of` has while it holds a record, and not when only marks outlived one."""
+    index = index_of(query)
+    return None if index is None or index.recent is None else LAYOUTS[index.recent.owner].proof
 
 
 @attrs.define
@@ -137,7 +149,7 @@ class Listing:
         while True:
             page = await self._call("query", **arguments, **({} if size is None else {"Limit": size}))
             if found is None:
-                found = await _begun(owner)
+                found = await _begun(query, owner)
             items, start = self._expiries.living(page["Items"]), page.get("LastEvaluatedKey")
             edge = _order_of(query, decoded(query.kind, items[-1])) if start is not None and items else None
             if items or start is None:
@@ -171,11 +183,11 @@ class Listing:
             found.records |= {key: record for key, record in current if record is not None and _accepts(query, record)}
 
 
-async def _begun(owner: Owner | None) -> _Found:
+async def _begun(query: Query[Any], owner: Owner | None) -> _Found:
     if owner is None:
         return _Found()
     item = await owner()
-    found = _Found(owned=is_owned(item))
+    found = _Found(owned=item is not None and proof_of(query) in item)
     for token, mark in marks_of(item).items():
         found.marks.setdefault(mark.key, []).append((token, mark))
     return found

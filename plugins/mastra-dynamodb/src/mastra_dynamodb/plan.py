@@ -321,11 +321,12 @@ def _bounds(stored: str, between: Between) -> list[Term]:
 
 
 def _present(kind: Kind[Any], key: Key) -> list[Term]:
-    return [Term("=", attribute_of(kind, name), text(value)) for name, value in zip(kind.key, key, strict=True)]
+    keyed = [Term("=", attribute_of(kind, name), text(value)) for name, value in zip(kind.key, key, strict=True)]
+    return [*keyed, Term("exists", layout_of(kind).proof)]
 
 
 def _absent(kind: Kind[Any]) -> list[Term]:
-    return [Term("missing", attribute_of(kind, kind.key[-1]))]
+    return [Term("missing", layout_of(kind).proof)]
 
 
 def _same(kind: Kind[Any], item: Item, names: Collection[str]) -> list[Term]:

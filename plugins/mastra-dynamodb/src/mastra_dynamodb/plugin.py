@@ -8,9 +8,7 @@ from mastra_core.plugins import CommandDescription, StoreDescription, hookimpl
 @hookimpl
 def mastra_stores() -> list[StoreDescription]:
     """The DynamoDB store."""
-    return [
-        StoreDescription(schemes=("dynamodb",), factory="mastra_dynamodb.store:open_dynamodb", summary="Amazon DynamoDB (not yet released)")
-    ]
+    return [StoreDescription(schemes=("dynamodb",), factory="mastra_dynamodb.store:open_dynamodb", summary="Amazon DynamoDB")]
 
 
 @hookimpl

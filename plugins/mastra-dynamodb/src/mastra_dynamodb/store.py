@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.store import Store
+from mastra_dynamodb.consumption import Consumed
 from mastra_dynamodb.engine import DynamoDBEngine
 from mastra_dynamodb.options import DynamoDBConfig, check_table_name, read_config, read_credentials
 from mastra_dynamodb.ttl import read_ttl
@@ -17,7 +18,7 @@ FORM = "dynamodb://TABLE?region=eu-west-1, and &endpoint=http://localhost:8000 f
 
 
 class DynamoDBStore(Store):
-    """A store in one DynamoDB table, which the TypeScript package `@mastra/dynamodb` reads and writes too. Not yet released.
+    """A store in one DynamoDB table, which the TypeScript package `@mastra/dynamodb` reads and writes too.
 
     Args:
         id: its name in errors and logs; "dynamodb" if not given.
@@ -60,6 +61,15 @@ class DynamoDBStore(Store):
             expiries=read_ttl(found.get("ttl")),
         )
         super().__init__(engine, id=found.get("id", "dynamodb"), product="dynamodb")
+        self._consumed = engine.consumed
+
+    def consumed(self) -> Mapping[str, Consumed]:
+        """What the requests of this store took so far, as DynamoDB told with each answer.
+
+        By operation as IAM and CloudWatch name it: "BatchGetItem", "Query", "TransactWriteItems" and so on, those alone that were sent. The
+        figures of one call of the store are the difference between two answers, if nothing else runs in between.
+        """
+        return self._consumed()
 
 
 def open_dynamodb(url: str) -> DynamoDBStore:

@@ -1,6 +1,6 @@
 """Time to live: what a store is told about it, and when an item has expired.
 
-DynamoDB deletes an item some time within 48 hours after the number in its attribute; until then it is still there, and this plugin must
+DynamoDB deletes an item some time, days even, after the number in its attribute; until then it is still there, and this plugin must
 treat it as gone. Knows items; must not know requests.
 """
 

@@ -100,8 +100,8 @@ def place_of(item: Item) -> tuple[str, str]:
 
 
 def held_key(kind: Kind[Any], item: Item | None) -> Key | None:
-    """The key of the record that an item holds; None when it holds none, only marks that outlived a deleted record."""
-    if item is None:
+    """The key of the record that an item holds; None when it holds none: marks that outlived one, or what TypeScript touched."""
+    if item is None or layout_of(kind).proof not in item:
         return None
     values = [item.get(kind.by_name[name].stored, {}).get("S") for name in kind.key]
     return None if any(value is None for value in values) else tuple(str(value) for value in values)

@@ -1,14 +1,16 @@
-"""What the port trial promises of DynamoDB: requests and capacity of a turn, whatever the length of the thread."""
+"""What a turn and a long thread cost: requests and capacity, whatever the length of the thread (semantics §4)."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from mastra_core import clock
@@ -16,6 +18,7 @@ from mastra_core.storage.domains.memory import MemoryDomain
 from mastra_core.storage.records.changes import Save
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
 from mastra_dynamodb import keys, wire
+from mastra_dynamodb.consumption import Consumed
 from mastra_dynamodb.store import DynamoDBStore
 from tests.servers.counting import TcpProxy, counting_requests
 from tests.servers.dynamodb import connect
@@ -27,25 +30,31 @@ PARALLEL = 8
 
 @pytest.fixture
 def client(dynamodb_endpoint: str) -> Iterator[Any]:
-    """A client of the test's own, which asks for what each request costs."""
+    """A client of the test's own, whose requests are counted."""
     client = connect(dynamodb_endpoint)
-    asking = {"Query", "BatchGetItem"}
-
-    def ask(params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
-        return {**params, "ReturnConsumedCapacity": "TOTAL"} if model.name in asking else params
-
-    client.meta.events.register("provide-client-params.dynamodb", ask)
     yield client
     client.close()
 
 
 @pytest.fixture
-async def memory(client: Any, dynamodb_table: str) -> AsyncIterator[MemoryDomain]:
-    """The memory domain of a store with a thread and a resource."""
+async def store(client: Any, dynamodb_table: str) -> AsyncIterator[DynamoDBStore]:
+    """A store with a thread and a resource."""
     async with DynamoDBStore(table_name=dynamodb_table, client=client) as store:
         await store.memory.save_thread(THREAD)
         await store.records.apply(Save(RESOURCES, Resource(id="u", working_memory="x" * 300, created_at=START, updated_at=START)))
-        yield store.memory
+        yield store
+
+
+@pytest.fixture
+def memory(store: DynamoDBStore) -> MemoryDomain:
+    """Its memory domain."""
+    return store.memory
+
+
+@pytest.fixture
+def throttled(refusal: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """What the service answers when it throttles."""
+    return refusal("ThrottlingException")
 
 
 def content(size: int) -> dict[str, Any]:
@@ -116,13 +125,13 @@ def stored(client: Any, table: str, place: tuple[str, str]) -> Any:
 async def test_a_turn_is_two_parallel_requests_to_read_and_one_to_write(
     memory: MemoryDomain, client: Any, dynamodb_table: str, count: int
 ) -> None:
-    """Issue: "the trial engines meet their rows" (DynamoDB)."""
+    """Issue: "Requests, RCU and WCU per turn as budgeted in `semantics.md` §4, the same at 10 / 1,000 / 100,000 messages"."""
     await check_turn(memory, client, dynamodb_table, count)
 
 
 @pytest.mark.scale
 async def test_a_turn_of_a_thread_of_100_000_messages_costs_the_same(memory: MemoryDomain, client: Any, dynamodb_table: str) -> None:
-    """Issue: "the trial engines meet their rows" (DynamoDB)."""
+    """Issue: "Requests, RCU and WCU per turn as budgeted in `semantics.md` §4, the same at 10 / 1,000 / 100,000 messages"."""
     await check_turn(memory, client, dynamodb_table, 100_000)
 
 
@@ -165,6 +174,61 @@ async def test_the_two_requests_of_a_read_go_in_parallel(
                 await store.memory.read_turn("t", resource_id="u", last=10)
             assert (counted.round_trips, counted.waits) == (2, 1)
         slow.close()
+
+
+async def test_a_thread_of_2500_messages_is_whole_and_leaves_nothing_behind(store: DynamoDBStore, client: Any, dynamodb_table: str) -> None:
+    """Issue: "2,500 messages of 0.7 kB: total, newest and oldest are right; deleting the thread leaves no item behind".
+
+    TypeScript reads one page of 1 MB, which is fewer than a thousand of them.
+    """
+    load(client, dynamodb_table, 2500, text=350)
+    newest = await store.memory.list_messages("t", per_page=2, order_by={"direction": "DESC"}, include_total=True)
+    oldest = await store.memory.list_messages("t", per_page=2)
+    assert [message.id for message in newest] == ["m002499", "m002498"]
+    assert ([message.id for message in oldest], newest.total, oldest.has_more) == (["m000000", "m000001"], 2500, True)
+    await store.memory.delete_thread("t")
+    (left,) = client.scan(TableName=dynamodb_table, ConsistentRead=True)["Items"]
+    assert left["entity"] == {"S": "resource"}, "the resource is not the thread's"
+
+
+async def test_what_was_consumed_is_what_dynamodb_said(store: DynamoDBStore, client: Any, dynamodb_table: str) -> None:
+    """Issue: "Consumed capacity per operation (`store.consumed()`)": each figure is the sum over the answers that DynamoDB gave."""
+    load(client, dynamodb_table, 50)
+    before = store.consumed()
+    with counting_requests(client) as counted:
+        for number in range(3):
+            await write_turn(store.memory, number)
+            await store.memory.read_turn("t", resource_id="u", last=10, with_resource=True)
+        await store.memory.list_threads()
+        await store.records.ping()
+        await store.memory.delete_thread("t")
+    taken = {name: since(one, before.get(name, Consumed())) for name, one in store.consumed().items()}
+    assert {name: one.requests for name, one in taken.items()} == Counter(counted.operations)
+    for name, one in taken.items():
+        told = sum(charge.units for charge in counted.capacity if charge.operation == name)
+        writes = name in {"TransactWriteItems", "DeleteItem"}
+        assert (one.write_units, one.read_units, one.retries) == ((told, 0, 0) if writes else (0, told, 0)), name
+        assert told > 0
+
+
+@pytest.mark.parametrize("of_the_driver", [0, 1])
+async def test_requests_that_were_sent_again_are_told(
+    dynamodb_endpoint: str, dynamodb_table: str, throttled: Callable[[Any], Any], of_the_driver: int
+) -> None:
+    """Whoever looks why a turn was slow sees that the table throttled it, whether the driver or the engine sent it again."""
+    client = connect(dynamodb_endpoint, retries=of_the_driver)
+    async with DynamoDBStore(table_name=dynamodb_table, client=client) as store:
+        await store.init()
+        refused = iter([True, True, False])
+        client.meta.events.register("before-send.dynamodb.GetItem", lambda request, **_: throttled(request) if next(refused) else None)
+        await store.records.ping()
+        assert store.consumed() == {"GetItem": Consumed(requests=1, retries=2, read_units=0.5)}
+    client.close()
+
+
+def since(now: Consumed, before: Consumed) -> Consumed:
+    """What was consumed in between."""
+    return Consumed(**{name: value - getattr(before, name) for name, value in attrs.asdict(now).items()})
 
 
 async def test_a_tie_at_the_end_of_a_page_is_read_on(memory: MemoryDomain, client: Any, dynamodb_table: str) -> None:
