@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
+import pymongo
 import redis
 
 from mastra_core.storage.libsql.driver import Place, connect
@@ -145,6 +146,23 @@ class Redis:
             else:
                 pipeline.zadd(key, value)
         pipeline.execute()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class Mongo:
+    """insert_many of the same documents."""
+
+    def __init__(self, url: str) -> None:
+        self._client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(url)
+        self._spans = self._client.get_default_database()[TABLE]
+
+    def rows(self) -> list[Any]:
+        return list(self._spans.find(sort=[("spanId", 1)]))
+
+    def insert(self, rows: Sequence[Any]) -> None:
+        self._spans.insert_many(rows)
 
     def close(self) -> None:
         self._client.close()

@@ -31,7 +31,7 @@ from mastra_core.storage import Store, open_store
 from mastra_core.storage.records.span_kinds import Span
 from mastra_dynamodb import DynamoDBStore
 from tests.servers import dynamodb
-from tests.servers.fixtures import fresh_postgres_database, fresh_redis_database, fresh_sqld
+from tests.servers.fixtures import fresh_mongodb_database, fresh_postgres_database, fresh_redis_database, fresh_sqld
 from tests.servers.shared import SharedServers, new_run
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -66,6 +66,10 @@ def a_postgres_database(where: Where) -> AbstractContextManager[str]:
 
 def a_redis_database(where: Where) -> AbstractContextManager[str]:
     return fresh_redis_database(where.servers.address("redis"))
+
+
+def a_mongodb_database(where: Where) -> AbstractContextManager[str]:
+    return fresh_mongodb_database(where.servers.address("mongodb"))
 
 
 @contextmanager
@@ -104,6 +108,7 @@ ENGINES: Mapping[str, Engine] = {
     "libsql server": Engine(a_libsql_server, bare_spans.Hrana),
     "postgresql": Engine(a_postgres_database, bare_spans.Psycopg),
     "redis": Engine(a_redis_database, bare_spans.Redis),
+    "mongodb": Engine(a_mongodb_database, bare_spans.Mongo),
     "dynamodb": Engine(a_dynamodb_table, bare_spans.Boto3, store=dynamodb_store, share=0.1),
 }
 """By the names that --engines takes."""

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.spans import ENGINES, Where, measure
 from tests.servers.fixtures import SERVERS, address_or_skip
 
-NEEDED = {"libsql server": "sqld", "postgresql": "postgres", "redis": "redis", "dynamodb": "dynamodb"}
+NEEDED = {"libsql server": "sqld", "postgresql": "postgres", "redis": "redis", "mongodb": "mongodb", "dynamodb": "dynamodb"}
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -91,6 +91,32 @@ def typescript_item() -> Callable[[Kind[Any], Mapping[str, Any]], dict[str, Any]
     return item_of
 
 
+def shown(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes of an item with their types, marks without the random end of their tokens."""
+    attributes = {}
+    for name in sorted(item):
+        ((form, value),) = item[name].items()
+        marked = f"{name[:-6]}??????" if name.startswith(keys.MARKS) and name != keys.MARKS else name
+        attributes[f"{item[keys.ENTITY]['S']} {marked} {form}"] = f"{value[:-6]}??????" if name == keys.MARKS else value
+    return attributes
+
+
+@pytest.fixture
+def written(dynamodb_client: Any) -> Callable[[str], dict[str, Any]]:
+    """By a table: the items that are new there or other than at the last look, without the random part of marks."""
+    seen: dict[str, Any] = {}
+
+    def look(table: str) -> dict[str, Any]:
+        items = dynamodb_client.scan(TableName=table, ConsistentRead=True)["Items"]
+        found = {f"{item['pk']['S']} {item['sk']['S']}": shown(item) for item in items}
+        news = {name: value for place, item in sorted(found.items()) if seen.get(place) != item for name, value in item.items()}
+        seen.clear()
+        seen.update(found)
+        return news
+
+    return look
+
+
 @pytest.fixture(scope="session")
 def refusal() -> Callable[[str], Callable[[Any], AWSResponse]]:
     """By a code of the service: what it answers to a request then, as the answer of a "before-send" event."""

@@ -9,6 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -162,6 +163,15 @@ class Weather:
 @pytest.mark.scale
 class TestDynamoDBEngineInBadWeather(Weather, EngineContract):
     """The port."""
+
+    snapshot = Path(__file__).parent / "snapshots" / "dynamodb.txt"
+
+    @pytest.fixture(autouse=True)
+    def _written(self, written: Any) -> None:
+        self.written = written
+
+    async def on_disk(self, engine: DynamoDBEngine, kind: Kind[Any], key: Key) -> Mapping[str, Any]:
+        return self.written(engine._table)
 
     @asynccontextmanager
     async def open_engine(self) -> AsyncIterator[DynamoDBEngine]:

@@ -18,24 +18,14 @@ from mastra_dynamodb.store import DynamoDBStore
 from tests.servers.dynamodb import create_table
 
 
-def shown(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The attributes of an item with their types, marks without the random end of their tokens."""
-    attributes = {}
-    for name in sorted(item):
-        ((form, value),) = item[name].items()
-        marked = f"{name[:-6]}??????" if name.startswith(keys.MARKS) and name != keys.MARKS else name
-        attributes[f"{item[keys.ENTITY]['S']} {marked} {form}"] = f"{value[:-6]}??????" if name == keys.MARKS else value
-    return attributes
-
-
 class TestDynamoDBEngine(EngineContract):
     """The port."""
 
     snapshot = Path(__file__).parent / "snapshots" / "dynamodb.txt"
 
     @pytest.fixture(autouse=True)
-    def _server(self, dynamodb_client: Any, typescript_item: Any) -> None:
-        self.client, self.item_of = dynamodb_client, typescript_item
+    def _server(self, dynamodb_client: Any, typescript_item: Any, written: Any) -> None:
+        self.client, self.item_of, self.written = dynamodb_client, typescript_item, written
 
     @asynccontextmanager
     async def open_engine(self) -> AsyncIterator[DynamoDBEngine]:
@@ -53,37 +43,11 @@ class TestDynamoDBEngine(EngineContract):
         return None if item is None or "id" not in item else {name: value["S"] for name, value in item.items()}
 
     async def on_disk(self, engine: DynamoDBEngine, kind: Kind[Any], key: Key) -> Mapping[str, Any]:
-        """The items that are new or other than at the last look, without the random part of marks."""
-        items = self.client.scan(TableName=engine._table, ConsistentRead=True)["Items"]
-        seen: dict[str, Any] = vars(self).get("seen", {})
-        self.seen = {f"{item['pk']['S']} {item['sk']['S']}": shown(item) for item in items}
-        return {name: value for place, item in sorted(self.seen.items()) if seen.get(place) != item for name, value in item.items()}
+        return self.written(engine._table)
 
     async def poke(self, engine: DynamoDBEngine, kind: Kind[Any], document: Mapping[str, Any]) -> bool:
         self.client.put_item(TableName=engine._table, Item=self.item_of(kind, document))
         return True
-
-
-@pytest.mark.scale
-class TestDynamoDBEngineWithALateIndex(TestDynamoDBEngine):
-    """The port, while the index of messages shows every write only after the next one."""
-
-    @pytest.fixture(autouse=True)
-    def _lagging(self, lagging: Any) -> None:
-        self.lagging = lagging
-
-    @asynccontextmanager
-    async def open_engine(self) -> AsyncIterator[DynamoDBEngine]:
-        table, self.shadow = (f"mastra-test-{uuid.uuid4().hex}" for _ in range(2))
-        for name in (table, self.shadow):
-            create_table(self.client, name)
-        yield DynamoDBEngine(table, client=self.lagging(self.client, table=table, shadow=self.shadow))
-        for name in (table, self.shadow):
-            self.client.delete_table(TableName=name)
-
-    async def poke(self, engine: DynamoDBEngine, kind: Kind[Any], document: Mapping[str, Any]) -> bool:
-        self.client.put_item(TableName=self.shadow, Item=self.item_of(kind, document))
-        return await super().poke(engine, kind, document)
 
 
 class TestDynamoDBMemory(MemoryContract):
@@ -96,24 +60,6 @@ class TestDynamoDBMemory(MemoryContract):
     @asynccontextmanager
     async def open_store(self) -> AsyncIterator[DynamoDBStore]:
         yield DynamoDBStore(table_name=self.table, client=self.client)
-
-
-@pytest.mark.scale
-class TestDynamoDBMemoryWithALateIndex(MemoryContract):
-    """The memory domain, while the index of messages shows every write only after the next one."""
-
-    @pytest.fixture(autouse=True)
-    def _server(self, dynamodb_client: Any, lagging: Any) -> None:
-        self.client, self.lagging = dynamodb_client, lagging
-
-    @asynccontextmanager
-    async def open_store(self) -> AsyncIterator[DynamoDBStore]:
-        names = [f"mastra-test-{uuid.uuid4().hex}" for _ in range(2)]
-        for name in names:
-            create_table(self.client, name)
-        yield DynamoDBStore(table_name=names[0], client=self.lagging(self.client, table=names[0], shadow=names[1]))
-        for name in names:
-            self.client.delete_table(TableName=name)
 
 
 class TestDynamoDBComposite(CompositeContract):

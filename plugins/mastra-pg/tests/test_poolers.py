@@ -73,8 +73,10 @@ async def test_statements_are_prepared_where_no_pooler_answers(postgres_url: str
             assert count > 0
 
 
-@pytest.mark.skipif(OTHER is None, reason="MASTRA_TEST_PGBOUNCER_URL names no other pooler")
-async def test_a_store_works_behind_another_pooler() -> None:
-    """Issue: PgBouncer itself, in transaction mode."""
-    assert OTHER is not None
-    await use(OTHER)
+# Nothing from a package registry is a PgBouncer, so this is no test where none is named.
+if OTHER is not None:
+
+    async def test_a_store_works_behind_another_pooler() -> None:
+        """Issue: PgBouncer itself, in transaction mode."""
+        assert OTHER is not None
+        await use(OTHER)
