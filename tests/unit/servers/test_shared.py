@@ -26,6 +26,8 @@ from tests.servers.shared import KEEPERS, KINDS, PROJECT, Address, SharedServers
 RUN_WITH_A_SERVER = """
 import signal
 from tests.servers.shared import SharedServers, new_run
+# A shell starts what runs in the background deaf to SIGINT, and so would be what that starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with new_run() as folder:
     print(folder, SharedServers(folder).address("redis").url, flush=True)
     signal.pause()
