@@ -143,3 +143,4 @@ def dynamodb_url(dynamodb_table: str, dynamodb_endpoint: str, monkeypatch: pytes
 def pytest_configure(config: pytest.Config) -> None:
     """Servers come from the repository's fixtures."""
     config.pluginmanager.import_plugin("tests.servers.fixtures")
+    config.pluginmanager.import_plugin("tests.briefly")

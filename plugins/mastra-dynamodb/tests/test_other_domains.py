@@ -27,10 +27,16 @@ class Table:
 class TestDynamoDBWorkflows(Table, WorkflowsContract):
     """Runs of workflows."""
 
+    briefly = True
+
 
 class TestDynamoDBScores(Table, ScoresContract):
     """Scores."""
 
+    briefly = True
+
 
 class TestDynamoDBObservability(Table, ObservabilityContract):
     """Spans and traces."""
+
+    briefly = True

@@ -71,6 +71,8 @@ class TestMongoDBEngine(InDatabase, EngineContract):
 class TestMongoDBEngineWithoutTransactions(InDatabase, EngineContract):
     """The port, on a server that is asked for no transactions."""
 
+    briefly = True
+
     transactions = False
 
 

@@ -27,6 +27,8 @@ class OnServer:
 class TestMongoDBWorkflows(OnServer, WorkflowsContract):
     """Runs of workflows."""
 
+    briefly = True
+
 
 @pytest.mark.scale
 class TestMongoDBWorkflowsWithoutTransactions(OnServer, WorkflowsContract):
@@ -37,6 +39,8 @@ class TestMongoDBWorkflowsWithoutTransactions(OnServer, WorkflowsContract):
 
 class TestMongoDBScores(OnServer, ScoresContract):
     """Scores."""
+
+    briefly = True
 
 
 @pytest.mark.scale
@@ -49,6 +53,8 @@ class TestMongoDBScoresWithoutTransactions(OnServer, ScoresContract):
 class TestMongoDBObservability(OnServer, ObservabilityContract):
     """Spans and traces."""
 
+    briefly = True
+
 
 @pytest.mark.scale
 class TestMongoDBObservabilityWithoutTransactions(OnServer, ObservabilityContract):
@@ -59,6 +65,8 @@ class TestMongoDBObservabilityWithoutTransactions(OnServer, ObservabilityContrac
 
 class TestMongoDBRetention(OnServer, RetentionContract):
     """Pruning and erasure."""
+
+    briefly = True
 
 
 @pytest.mark.scale

@@ -47,6 +47,8 @@ def relations(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> s
 class TestMemoryInASchema(MemoryContract):
     """The memory domain in a schema, over connections whose search path has nothing of ours."""
 
+    briefly = True
+
     @pytest.fixture(autouse=True)
     def _server(self, postgres_url: str) -> None:
         self.url = f"{postgres_url}?options=-csearch_path%3Dpg_catalog"

@@ -6,34 +6,11 @@ import pytest
 
 from mastra_core.testing.samples import a_message, a_thread
 
-EVERY_DAY = (
-    "concurrent",
-    "exactly_one_wins",
-    "moves",
-    "turn",
-    "_are_deleted",
-    "is_gone",
-    "the_newest",
-    "stored_format",
-    "as_stored",
-    "pages_of_",
-    "erased_whole",
-    "walk",
-)
-"""Words in the names of the tests of the kit that also run on every change where a class is `briefly` the kit; `make test` runs all."""
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the fixtures that start Redis."""
     config.pluginmanager.import_plugin("tests.servers.fixtures")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most of the kit on a cluster, whose tests wait for one another, and behind Sentinel to the long tests."""
-    for item in items:
-        if isinstance(item, pytest.Function) and getattr(item.cls, "briefly", False) and not any(word in item.name for word in EVERY_DAY):
-            item.add_marker(pytest.mark.scale)
+    config.pluginmanager.import_plugin("tests.briefly")
 
 
 async def every_domain(store):

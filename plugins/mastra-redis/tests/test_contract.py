@@ -140,6 +140,8 @@ class TestRedisClusterEngine(Changes, EngineContract):
 class TestRedisClusterEngineByPlace(TestRedisClusterEngine):
     """The same again where ids tell the slots of two threads of the kit: their messages and entries are written as one, others claimed."""
 
+    briefly = "only"
+
     snapshot = SNAPSHOTS / "redis_cluster_by_place.txt"
 
     @pytest.fixture(autouse=True)
@@ -154,6 +156,8 @@ class TestRedisClusterEngineByPlace(TestRedisClusterEngine):
 class TestRedisEngineWithAPrefix(TestRedisEngine):
     """The same again, every key beginning with a text of the user's; what lies behind it is the same."""
 
+    briefly = "only"
+
     options = {"prefix": "my app:é\n"}  # noqa: RUF012  # of the test class, not changed
 
 
@@ -161,12 +165,16 @@ class TestRedisEngineWithAPrefix(TestRedisEngine):
 class TestRedisEngineBesideTypeScript(TestRedisEngine):
     """The same again where lists look through all keys."""
 
+    briefly = "only"
+
     options = {"typescript_writes": True}  # noqa: RUF012  # of the test class, not changed
 
 
 @pytest.mark.scale
 class TestRedisEngineWithLifetimes(TestRedisEngine):
     """The same again where every record has an end, far away."""
+
+    briefly = "only"
 
     options = {"lifetimes": {kind.name: 10**9 for kind in KINDS}}  # noqa: RUF012  # of the test class, not changed
 
@@ -212,16 +220,19 @@ class TestRedisSentinelMemory(TestRedisMemory):
 
 @pytest.mark.scale
 class TestRedisMemoryBesideTypeScript(TestRedisMemory):
+    briefly = "only"
     options = {"typescript_writes": True}  # noqa: RUF012  # of the test class, not changed
 
 
 @pytest.mark.scale
 class TestRedisMemoryWithPrefixAndLifetimes(TestRedisMemory):
+    briefly = "only"
     options = {"key_prefix": "app:", "ttl": {"thread": 10**6, "message": 10**6, "resource": 10**6}}  # noqa: RUF012  # of the test class
 
 
 @pytest.mark.scale
 class TestRedisClusterMemoryWithPrefixAndLifetimes(TestRedisClusterMemory):
+    briefly = "only"
     options = TestRedisMemoryWithPrefixAndLifetimes.options
 
 

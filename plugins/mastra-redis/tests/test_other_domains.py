@@ -43,6 +43,8 @@ class Sentinel(Node):
 class BesideTypeScript(Node):
     """Where lists look through all keys."""
 
+    briefly = "only"
+
     @asynccontextmanager
     async def open_store(self):
         yield RedisStore(connection_string=self.url, typescript_writes=True)

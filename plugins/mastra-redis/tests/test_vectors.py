@@ -35,6 +35,7 @@ class TestWithSearch(TestOnAPlainServer):
         self.url = redis_search_url
 
 
+@pytest.mark.scale
 class TestOnACluster(TestOnAPlainServer):
     """An index lies in one slot, and is looked at."""
 
@@ -43,6 +44,7 @@ class TestOnACluster(TestOnAPlainServer):
         self.url = redis_cluster_url.replace("redis://", "redis+cluster://")
 
 
+@pytest.mark.scale
 class TestBehindSentinels(TestOnAPlainServer):
     """On the master that they name; each write is confirmed by its replica."""
 
