@@ -148,6 +148,7 @@ def test_an_interrupt_cancels_the_call() -> None:
     """Ctrl-C ends the work, not only the waiting for it."""
     program = """
 import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.unit.test_sync import Counter, CounterSync
 counter, main = Counter(), threading.get_ident()
 def interrupt():

@@ -33,7 +33,10 @@ from mastra_mongodb.wire import CODEC, MAX_BYTES, Document, decoded
 JOURNAL = "mastra_journal"
 LEASE_SECONDS = 10
 """After which an entry's writer counts as gone; far longer than the few commands that a batch takes."""
-READ_TRIES = 60
+READ_TRIES = 600
+"""Half a minute or so: where many write without a pause, a reader needs luck."""
+SENT_AT_ONCE = 100
+"""Writes of a made batch in one command; its parts may be late, since readers wait for the whole."""
 KEPT_SECONDS = 60
 
 INDEXES = (
@@ -181,7 +184,8 @@ class Journal:
 
     async def _finish(self, entry: bson.ObjectId, operations: Sequence[Operation]) -> None:
         """Write what is made, and say so; doing it twice is doing it once."""
-        await self._connection.send([_repeatable(operation) for operation in operations])
+        for start in range(0, len(operations), SENT_AT_ONCE):
+            await self._connection.send([_repeatable(operation) for operation in operations[start : start + SENT_AT_ONCE]])
         await self._entries.update_one({"_id": entry}, [{"$set": {"done": "$$NOW"}}, {"$unset": ["keys", "writes"]}])
 
 
