@@ -23,12 +23,13 @@ from mastra_core.storage.records.changes import Change, Delete, Refused, Save
 from mastra_core.storage.records.engine import FULL, Fault, Inspection, Support, emulated
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, matches
+from mastra_core.storage.records.queues import Queues
 from mastra_core.storage.records.wire import check_values
 from mastra_dynamodb.consumption import CHARGED, Consumption
 from mastra_dynamodb.faults import DRIVER_ERRORS, code_of, fault_of, is_throttled, retries_of
 from mastra_dynamodb.keys import item_key, layout_of, owner_key, recent_of
 from mastra_dynamodb.listing import Listing, owner_of, proof_of
-from mastra_dynamodb.recent import Marks, Queues
+from mastra_dynamodb.recent import Marks
 from mastra_dynamodb.table import NEEDED, addition, creation, lacking, missing_index
 from mastra_dynamodb.ttl import Expiries, state, warnings
 from mastra_dynamodb.wire import Item, decoded, fields_by, key_item, marks_of, place_of, record_at
@@ -97,7 +98,7 @@ class DynamoDBEngine:
         self._marks = Marks()
         self._listing = Listing(call=self._call, items=self._current, table=table, expiries=self._expiries)
         self._writer = Writer(call=self._call, items=self._items, table=table, marks=self._marks, expiries=self._expiries)
-        self._queues = Queues()
+        self._queues = Queues[Place]()
 
     async def open(self) -> None:
         """One DescribeTable; the table is never created or changed.

@@ -1,14 +1,12 @@
-"""What one process remembers of partition owners: the marks it has seen on them, and whose turn it is to write to them.
+"""What one process remembers of partition owners: the marks it has seen on them.
 
 Nothing here is needed to be right, only to be cheap. Must not know the driver.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
 
 from mastra_core import clock
 from mastra_dynamodb.keys import token_milliseconds
@@ -49,31 +47,3 @@ class Marks:
         self._tokens.move_to_end(owner)
         while len(self._tokens) > MAX_OWNERS:
             self._tokens.popitem(last=False)
-
-
-class Queues:
-    """One queue a place: transactions of one process that touch the same item would cancel each other."""
-
-    def __init__(self) -> None:
-        self._locks: dict[Place, asyncio.Lock] = {}
-        self._users: dict[Place, int] = {}
-
-    @asynccontextmanager
-    async def turn(self, places: Iterable[Place]) -> AsyncIterator[None]:
-        """Wait for the turn at every place; in one order everywhere, so that nobody waits in a circle."""
-        async with AsyncExitStack() as stack:
-            for place in sorted(set(places)):
-                await stack.enter_async_context(self._one(place))
-            yield
-
-    @asynccontextmanager
-    async def _one(self, place: Place) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(place, asyncio.Lock())
-        self._users[place] = self._users.get(place, 0) + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            self._users[place] -= 1
-            if not self._users[place]:
-                del self._users[place], self._locks[place]

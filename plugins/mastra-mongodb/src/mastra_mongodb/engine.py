@@ -20,13 +20,13 @@ from mastra_core.storage.records.changes import Change
 from mastra_core.storage.records.engine import CAPABILITIES, FULL, Fault, Inspection, Support, emulated
 from mastra_core.storage.records.kind import Key, Kind, R
 from mastra_core.storage.records.query import Get, Query, Read
+from mastra_core.storage.records.queues import Queues
 from mastra_mongodb import lifetimes
 from mastra_mongodb.faults import DRIVER_ERRORS, fault_of, is_duplicate
 from mastra_mongodb.filters import together
 from mastra_mongodb.indexes import MIGRATIONS, Index, Schema, defaults, newest
 from mastra_mongodb.journal import INDEXES as JOURNAL_INDEXES
 from mastra_mongodb.journal import Journal
-from mastra_mongodb.queues import Queues
 from mastra_mongodb.reading import Reader, any_key, listing
 from mastra_mongodb.sending import Connection
 from mastra_mongodb.singles import Singles
@@ -79,7 +79,7 @@ class MongoDBEngine:
         self._indexes = tuple(indexes)
         self._schema = self._schema_for(journal=transactions is False)
         self._connection: Connection | None = None
-        self._queues = Queues()
+        self._queues = Queues[tuple[str, Key]]()
         self.capabilities: Mapping[str, Support] = JOURNALED if transactions is False else TRANSACTIONAL
         self.transactional = transactions is not False
         """Whether batches are transactions of the server; known after open()."""

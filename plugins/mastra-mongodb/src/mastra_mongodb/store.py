@@ -13,6 +13,7 @@ from pymongo.errors import InvalidURI
 from pymongo.uri_parser import parse_uri
 
 from mastra_core.errors import ConfigurationError
+from mastra_core.storage.records.lifetimes import Lifetimes
 from mastra_core.storage.store import Store
 from mastra_mongodb import lifetimes
 from mastra_mongodb.engine import MongoDBEngine
@@ -58,7 +59,7 @@ class MongoDBStore(Store):
         transactions: bool | None = None,
         indexes: Sequence[Mapping[str, Any]] = (),
         skip_default_indexes: bool = False,
-        ttl: lifetimes.Lifetimes | None = None,
+        ttl: Lifetimes | None = None,
     ) -> None:
         if url:
             warnings.warn("MongoDBStore: url is deprecated; call it uri", DeprecationWarning, stacklevel=2)

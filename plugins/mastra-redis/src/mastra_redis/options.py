@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import timedelta
 
 from mastra_core.errors import ConfigurationError
-from mastra_core.names import did_you_mean
+from mastra_core.storage.records.lifetimes import Lifetimes, read_lifetimes
 from mastra_redis.keys import LAYOUTS
-
-Lifetimes = Mapping[str, timedelta | float]
-"""By entity, how long its records are kept after they were written last: a timedelta, or seconds."""
-
-KIND_OF: Mapping[str, str | None] = {
-    "thread": "mastra_threads",
-    "message": "mastra_messages",
-    "resource": "mastra_resources",
-    "workflow_snapshot": "mastra_workflow_snapshot",
-    "score": "mastra_scorers",
-    "span": "mastra_ai_spans",
-    "trace": None,
-    "eval": None,
-}
-"""The entities that a time to live may be given for; the last two are of older releases of TypeScript and are never written."""
 
 _HEADS = (*(layout.head.split(":")[0] + ":" for layout in LAYOUTS.values()), "mastra_index:", "msg-idx:")
 _LONGEST = timedelta(days=36_500)
@@ -35,25 +19,8 @@ def lifetimes(ttl: Lifetimes | None) -> dict[str, int]:
     Raises:
         ConfigurationError: an unknown entity, or a time that cannot be.
     """
-    found: dict[str, int] = {}
-    for entity, value in (ttl or {}).items():
-        if entity not in KIND_OF:
-            msg = f"RedisStore: ttl has no entity {entity!r}; there are {', '.join(KIND_OF)}{did_you_mean(entity, list(KIND_OF))}"
-            raise ConfigurationError(msg)
-        time = _time(entity, value)
-        kind = KIND_OF[entity]
-        if kind is not None:
-            found[kind] = math.ceil(time / timedelta(milliseconds=1))
-    return found
-
-
-def _time(entity: str, value: object) -> timedelta:
-    if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
-        value = timedelta(seconds=min(value, _LONGEST.total_seconds() + 1))
-    if not isinstance(value, timedelta) or not timedelta(0) < value <= _LONGEST:
-        msg = f"RedisStore: ttl[{entity!r}] is {value!r}; give a timedelta, or seconds, above 0 and of 100 years at most, or leave it out"
-        raise ConfigurationError(msg)
-    return value
+    times = read_lifetimes(ttl, of="RedisStore", longest=_LONGEST)
+    return {kind: math.ceil(time / timedelta(milliseconds=1)) for kind, time in times.items()}
 
 
 def key_prefix(value: str) -> str:

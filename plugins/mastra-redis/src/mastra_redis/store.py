@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mastra_core.errors import ConfigurationError
+from mastra_core.storage.records.lifetimes import Lifetimes
 from mastra_core.storage.store import Store
 from mastra_redis import options
 from mastra_redis.connections import Confirmation
@@ -46,7 +47,7 @@ class RedisStore(Store):
         db: int = 0,
         client: Client | None = None,
         key_prefix: str = "",
-        ttl: options.Lifetimes | None = None,
+        ttl: Lifetimes | None = None,
         typescript_writes: bool = False,
         wait_replicas: int = 0,
         wait_seconds: float = 1.0,

@@ -1,6 +1,7 @@
-"""Whose turn it is to write to a record: transactions of one process on the same document would cancel each other.
+"""Whose turn it is to write to a record: transactions of one process on the same record would cancel each other.
 
-Nothing here is needed to be right, only to be cheap. Must not know the driver.
+For engines of databases that refuse a write when another is under way. Nothing here is needed to be right, only to be cheap. Knows asyncio
+alone.
 """
 
 from __future__ import annotations
@@ -8,22 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Generic, TypeVar
 
-from mastra_core.storage.records.kind import Key
-
-Place = tuple[str, Key]
-"""The collection and the key of a record."""
+P = TypeVar("P", bound=tuple[Any, ...])
+"""A place: whatever names a record, and can be put in order."""
 
 
-class Queues:
+class Queues(Generic[P]):
     """One queue a place, for as long as somebody is in it."""
 
     def __init__(self) -> None:
-        self._locks: dict[Place, asyncio.Lock] = {}
-        self._users: dict[Place, int] = {}
+        self._locks: dict[P, asyncio.Lock] = {}
+        self._users: dict[P, int] = {}
 
     @asynccontextmanager
-    async def turn(self, places: Iterable[Place]) -> AsyncIterator[None]:
+    async def turn(self, places: Iterable[P]) -> AsyncIterator[None]:
         """Wait for the turn at every place; in one order everywhere, so that nobody waits in a circle."""
         async with AsyncExitStack() as stack:
             for place in sorted(set(places)):
@@ -31,7 +31,7 @@ class Queues:
             yield
 
     @asynccontextmanager
-    async def _one(self, place: Place) -> AsyncIterator[None]:
+    async def _one(self, place: P) -> AsyncIterator[None]:
         lock = self._locks.setdefault(place, asyncio.Lock())
         self._users[place] = self._users.get(place, 0) + 1
         try:

@@ -1,0 +1,57 @@
+"""The option `ttl` of stores whose database deletes by itself: by entity, how long a record is kept. Must not know any of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+
+from mastra_core.errors import ConfigurationError
+from mastra_core.names import did_you_mean
+
+Lifetimes = Mapping[str, timedelta | float]
+"""By entity, how long its records are kept after they were written last: a timedelta, or seconds."""
+
+KIND_OF: Mapping[str, str | None] = {
+    "thread": "mastra_threads",
+    "message": "mastra_messages",
+    "resource": "mastra_resources",
+    "workflow_snapshot": "mastra_workflow_snapshot",
+    "score": "mastra_scorers",
+    "span": "mastra_ai_spans",
+    "trace": None,
+    "eval": None,
+}
+"""The entities that a time to live may be given for; the last two are of older releases of TypeScript and are never written."""
+
+
+def read_lifetimes(ttl: Lifetimes | None, *, of: str, longest: timedelta) -> dict[str, timedelta]:
+    """The times of *ttl* by the name of a kind.
+
+    Args:
+        ttl: what the user said.
+        of: the store's class, for messages.
+        longest: that the database can keep.
+
+    Raises:
+        ConfigurationError: an unknown entity, or a time that cannot be.
+    """
+    found: dict[str, timedelta] = {}
+    for entity, value in (ttl or {}).items():
+        if entity not in KIND_OF:
+            msg = f"{of}: ttl has no entity {entity!r}; there are {', '.join(KIND_OF)}{did_you_mean(entity, list(KIND_OF))}"
+            raise ConfigurationError(msg)
+        time, kind = _time(value, at=f"{of}: ttl[{entity!r}]", longest=longest), KIND_OF[entity]
+        if kind is not None:
+            found[kind] = time
+    return found
+
+
+def _time(value: object, *, at: str, longest: timedelta) -> timedelta:
+    if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+        value = timedelta(seconds=max(-1, min(value, longest.total_seconds() + 1)))
+    if not isinstance(value, timedelta) or not timedelta(0) < value <= longest:
+        years = longest.days // 365
+        msg = f"{at} is {value!r}; give a timedelta, or seconds, above 0 and of {years} years at most, or leave it out"
+        raise ConfigurationError(msg)
+    return value
