@@ -331,7 +331,7 @@ async def test_an_index_can_be_made_while_the_field_of_another_is_being_indexed(
         async with await psycopg.AsyncConnection.connect(postgres_url) as writer:
             await writer.execute("INSERT INTO a (vector_id, embedding) VALUES ('x', '[1,2]')")
             mending = asyncio.create_task(one.create_index("a", dimension=2, metadata_indexes=["owner"]))
-            while not rows(postgres_url, "SELECT 1 FROM pg_stat_progress_create_index"):
+            while not rows(postgres_url, "SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database()"):
                 await asyncio.sleep(0.02)
             sessions = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query <> '' AND pid <> pg_backend_pid()"
             before = set(rows(postgres_url, sessions))

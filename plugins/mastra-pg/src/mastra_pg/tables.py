@@ -66,7 +66,7 @@ def layout(schema_name: str | None = None, *, skip_default_indexes: bool = False
         schema=_schema(dialect, [*made, *custom], ours),
         halves=(
             f"SELECT c.relname FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid {ours} ('i', 'I') AND NOT i.indisvalid "
-            "AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.index_relid = c.oid)"
+            "AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.datname = current_database() AND p.index_relid = c.oid)"
         ),
         at_once=frozenset(made.name for made, index in zip(custom, indexes, strict=True) if not index.concurrent),
         custom=frozenset(index.name for index in custom),
