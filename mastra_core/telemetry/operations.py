@@ -60,7 +60,7 @@ class _Told:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._step.gave(batches=self._operation.batches, retries=self._operation.retries)
+        self._step.gave(batches=self._operation.batches, retries=self._operation.retries, **self._operation.spent)
         self._step.__exit__(kind, error, trace)
 
 
@@ -69,6 +69,7 @@ class StorageMetrics:
 
     * `db.client.operation.duration`: seconds of each operation; its count is how many there were. `error.type` where it failed.
     * `mastra.storage.batches`: batches given to engines. `mastra.storage.retries`: those that were given again.
+    * `mastra.storage.spent`: what databases charge for, such as read units; `mastra.storage.unit` says of what.
     * `otel.sdk.exporter.span.exported`: spans stored; with `error.type` "dropped", spans lost.
 
     Args:
@@ -89,6 +90,7 @@ class StorageMetrics:
         )
         self.batches = meter.create_counter("mastra.storage.batches", unit="{batch}", description="Batches given to storage engines.")
         self.retries = meter.create_counter("mastra.storage.retries", unit="{retry}", description="Batches given again after a failure.")
+        self.spent = meter.create_counter("mastra.storage.spent", description="What databases charge for, in their own units.")
         self._spans = meter.create_counter("otel.sdk.exporter.span.exported", unit="{span}", description="Spans stored, or dropped.")
 
     def watch(self, operation: Operation) -> AbstractContextManager[object]:
@@ -122,6 +124,8 @@ class _Measured:
             metrics.batches.add(operation.batches, named)
         if operation.retries:
             metrics.retries.add(operation.retries, named)
+        for unit, amount in operation.spent.items():
+            metrics.spent.add(amount, {**named, "mastra.storage.unit": unit})
 
 
 def metrics_of(given: MeterProvider | None) -> StorageMetrics | None:

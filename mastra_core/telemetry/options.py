@@ -32,7 +32,8 @@ class Observability:
         tracer_provider: the OpenTelemetry TracerProvider to join; None joins the global one if there is one, else spans go to the
             storage alone.
         storage_operations: whether each call of a store or a vector store within a run is a step of its trace too, with its name, how
-            many batches it took and how many retries; nothing that is stored is in it. It costs a few spans a run more.
+            many batches it took, how many retries and what the database charges for it; nothing that is stored is in it. It costs a few
+            spans a run more.
         meter_provider: the OpenTelemetry MeterProvider that gets the metrics of storage; None joins the global one if there is one, else
             nothing is measured.
 

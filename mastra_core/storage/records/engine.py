@@ -131,6 +131,9 @@ class PoolState:
 class RecordEngine(Protocol):
     """One database behind the port.
 
+    Where the database charges by request, `fetch`, `apply` and the others tell `watching.spent` what that took, by a name of the
+    product's own unit; traces and metrics show it.
+
     Attributes:
         max_atomic: how many changes one atomic batch may hold; None is no limit. Known after open().
         capabilities: the support of every name in CAPABILITIES, and of paths that differ. Known after open().

@@ -19,10 +19,11 @@ KIND_OF: Mapping[str, str | None] = {
     "workflow_snapshot": "mastra_workflow_snapshot",
     "score": "mastra_scorers",
     "span": "mastra_ai_spans",
-    "trace": None,
+    # What TypeScript's option calls them.
+    "trace": "mastra_ai_spans",
     "eval": None,
 }
-"""The entities that a time to live may be given for; the last two are of older releases of TypeScript and are never written."""
+"""The entities that a time to live may be given for; the last one is of older releases of TypeScript and is never written."""
 
 
 def read_lifetimes(ttl: Lifetimes | None, *, of: str, longest: timedelta) -> dict[str, timedelta]:
@@ -34,7 +35,7 @@ def read_lifetimes(ttl: Lifetimes | None, *, of: str, longest: timedelta) -> dic
         longest: that the database can keep.
 
     Raises:
-        ConfigurationError: an unknown entity, or a time that cannot be.
+        ConfigurationError: an unknown entity, a time that cannot be, or two times of one entity by its two names.
     """
     found: dict[str, timedelta] = {}
     for entity, value in (ttl or {}).items():
@@ -42,8 +43,8 @@ def read_lifetimes(ttl: Lifetimes | None, *, of: str, longest: timedelta) -> dic
             msg = f"{of}: ttl has no entity {entity!r}; there are {', '.join(KIND_OF)}{did_you_mean(entity, list(KIND_OF))}"
             raise ConfigurationError(msg)
         time, kind = _time(value, at=f"{of}: ttl[{entity!r}]", longest=longest), KIND_OF[entity]
-        if kind is not None:
-            found[kind] = time
+        if kind is not None and found.setdefault(kind, time) != time:
+            raise ConfigurationError(two_names(of, {name: ttl[name] for name in ttl or {} if KIND_OF.get(name) == kind}))
     return found
 
 

@@ -24,6 +24,7 @@ class Operation:
         product: the backend's name, such as "libsql".
         batches: how many batches the engine was given so far; each is as few round trips as the database allows, one as a rule.
         retries: how often a batch was given again because the database failed.
+        spent: what the engine says that its database charges for, such as "read_units", by name.
     """
 
     domain: str
@@ -32,6 +33,7 @@ class Operation:
     product: str
     batches: int = 0
     retries: int = 0
+    spent: dict[str, float] = attrs.field(factory=dict)
 
 
 class Watcher(Protocol):
@@ -44,6 +46,12 @@ class Watcher(Protocol):
 
 UNDER_WAY: ContextVar[Operation | None] = ContextVar("mastra-operation", default=None)
 """The innermost watched operation of this task; the guard counts in it."""
+
+
+def spent(name: str, amount: float) -> None:
+    """Add to what the operation under way took of something that the database charges for; engines call it, watched or not."""
+    if (operation := UNDER_WAY.get()) is not None:
+        operation.spent[name] = operation.spent.get(name, 0) + amount
 
 
 @contextmanager

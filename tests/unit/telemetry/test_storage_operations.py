@@ -32,6 +32,7 @@ from mastra_core.storage.records.engine import Fault
 from mastra_core.storage.records.inmemory import InMemoryEngine
 from mastra_core.storage.records.kinds import Thread
 from mastra_core.storage.records.span_kinds import Span
+from mastra_core.storage.records.watching import spent
 from mastra_core.telemetry.exporter import MastraSpanExporter
 from tests.unit.agent.models import CountingStore, ScriptedModel
 
@@ -199,6 +200,31 @@ async def test_retries_and_failures_are_told_where_they_happened() -> None:
         ]
     told = [(dict(save.attributes or {})["retries"], None if save.error is None else dict(save.error)) for save in saves]
     assert told == [(1, None), (3, {"message": "[hidden]", "name": "StorageUnavailableError"})]
+
+
+class ChargingEngine(InMemoryEngine):
+    """Charges for each write, in two requests, as DynamoDB does."""
+
+    async def apply(self, changes: Sequence[Change], *, atomic: bool) -> list[Any]:
+        spent("write_units", 1.5)
+        await asyncio.gather(asyncio.to_thread(spent, "write_units", 0.5))
+        return await super().apply(changes, atomic=atomic)
+
+
+async def test_what_a_database_charges_for_is_told_by_operation(reader: InMemoryMetricReader) -> None:
+    """Issue 8: "Consumed capacity per operation (…, span attributes)": whatever an engine says that its requests took, and nobody else's."""
+    store = Store(ChargingEngine(), id="charging", product="inmemory")
+    options = Observability(storage_operations=True, meter_provider=MeterProvider([reader]))
+    async with observed(store, observability=options) as mastra:
+        result = await mastra.get_agent("a").generate("Hello?", **HERE)
+        assert mastra.observer is not None
+        await mastra.observer.flush()
+        told = {span.name: dict(span.attributes or {}) for span in await spans_of(store, result.trace_id)}
+        found = read(reader)
+    assert told[SAVE] == {"operation": "save_turn", "store": "charging", "batches": 1, "retries": 0, "write_units": 2.0}
+    assert "write_units" not in told[READ]
+    assert found["mastra.storage.spent"]["memory.save_turn",] == 2.0
+    assert ("memory.read_turn",) not in found["mastra.storage.spent"]
 
 
 async def test_metrics_of_storage_go_to_the_meter_provider_handed_in(tmp_path: Path, reader: InMemoryMetricReader) -> None:
