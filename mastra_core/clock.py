@@ -40,7 +40,7 @@ def to_milliseconds(instant: datetime) -> int:
 
 def from_milliseconds(milliseconds: int) -> datetime:
     """The aware UTC datetime of *milliseconds* since 1970."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
+    return EPOCH + MILLISECOND * milliseconds
 
 
 def to_text(instant: datetime) -> str:

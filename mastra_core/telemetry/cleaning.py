@@ -68,7 +68,7 @@ class Cleaner:
 
     def facts(self, value: Mapping[str, object]) -> Mapping[str, Json] | None:
         """What is kept of facts about a step; None if there are none."""
-        cleaned = _clean(value, left=[self.max_attribute_bytes], depth=0)
+        cleaned = _clean(value, [self.max_attribute_bytes], 0)
         return cleaned if isinstance(cleaned, Mapping) and cleaned else None
 
     def name(self, text: str) -> str:
@@ -93,8 +93,8 @@ class Cleaner:
             return None
         if redact is not None:
             # Plain JSON first, whole, so that the function meets no object of ours and no text that is cut in the middle of a secret.
-            value = _redacted(_clean(value, left=[1 << 62], depth=0), redact)
-        return _clean(value, left=[self.max_attribute_bytes], depth=0)
+            value = _redacted(_clean(value, [1 << 62], 0), redact)
+        return _clean(value, [self.max_attribute_bytes], 0)
 
 
 def _redacted(value: Json, redact: Redact) -> Json:
@@ -105,7 +105,7 @@ def _redacted(value: Json, redact: Redact) -> Json:
         return FAILED
 
 
-def _clean(value: object, *, left: list[int], depth: int) -> Json:
+def _clean(value: object, left: list[int], depth: int) -> Json:
     """*value* as JSON of at most *left* bytes of texts, which are counted down."""
     # What a span holds is mostly of these types, and telling what is a Mapping takes as long as cleaning a text.
     kind = type(value)
@@ -117,15 +117,21 @@ def _clean(value: object, *, left: list[int], depth: int) -> Json:
         return _list(value, left, depth)  # type: ignore[arg-type]
     if kind is bool or value is None:
         return value
-    return _of_any_type(value, left=left, depth=depth)
+    if kind is int:
+        return _whole(value)  # type: ignore[arg-type]
+    return _of_any_type(value, left, depth)
 
 
-def _of_any_type(value: object, *, left: list[int], depth: int) -> Json:
+def _whole(value: int) -> int | str:
+    """*value*, if it is in the range that every backend holds."""
+    return value if -(2**63) <= value < 2**63 else str(value)
+
+
+def _of_any_type(value: object, left: list[int], depth: int) -> Json:
     if isinstance(value, str):
         return _text(value, left)
     if isinstance(value, int):
-        # The range that every backend holds.
-        return int(value) if -(2**63) <= value < 2**63 else str(value)
+        return _whole(int(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, datetime):
@@ -141,18 +147,17 @@ def _of_any_type(value: object, *, left: list[int], depth: int) -> Json:
 
 def _object(value: Mapping[Any, object], left: list[int], depth: int) -> dict[str, Json]:
     made: dict[str, Json] = {}
-    for index, (key, held) in enumerate(value.items()):
-        if index == MAX_ITEMS:
-            made["__truncated"] = f"{len(value) - MAX_ITEMS} more keys omitted"
-            break
+    for key, held in value.items() if len(value) <= MAX_ITEMS else itertools.islice(value.items(), MAX_ITEMS):
         text = key if type(key) is str else str(key)
         size = _harmless(text)
         if size is not None and size <= left[0]:
             left[0] -= size
-            made[text] = _text(held, left) if type(held) is str else _clean(held, left=left, depth=depth + 1)
+            made[text] = _text(held, left) if type(held) is str else _clean(held, left, depth + 1)
         else:
             name = _text(text, left)
-            made[name] = REDACTED if held is not None and _is_secret(text) else _clean(held, left=left, depth=depth + 1)
+            made[name] = REDACTED if held is not None and _is_secret(text) else _clean(held, left, depth + 1)
+    if len(value) > MAX_ITEMS:
+        made["__truncated"] = f"{len(value) - MAX_ITEMS} more keys omitted"
     return made
 
 
@@ -168,14 +173,15 @@ def _is_secret(name: str) -> bool:
 
 def _list(value: Sequence[object] | AbstractSet[object], left: list[int], depth: int) -> list[Json]:
     if len(value) <= MAX_ITEMS:
-        return [_clean(held, left=left, depth=depth + 1) for held in value]
-    kept = [_clean(held, left=left, depth=depth + 1) for held in itertools.islice(value, MAX_ITEMS)]
+        return [_clean(held, left, depth + 1) for held in value]
+    kept = [_clean(held, left, depth + 1) for held in itertools.islice(value, MAX_ITEMS)]
     return [*kept, f"[…{len(value) - MAX_ITEMS} more items]"]
 
 
 def _text(text: str, left: list[int]) -> str:
-    if len(text) <= left[0] and text.isascii() and "\x00" not in text:
-        left[0] -= len(text)
+    size = len(text)
+    if size <= left[0] and text.isascii() and "\x00" not in text:
+        left[0] -= size
         return text
     if left[0] <= 0 and text:
         return TRUNCATED

@@ -21,7 +21,7 @@ from mastra_core.storage.records.span_kinds import Span
 from mastra_core.storage.store import Store
 from mastra_core.sync import background_loop
 from mastra_core.telemetry.cleaning import Cleaner
-from mastra_core.telemetry.mapping import Noted, Opened, to_record, to_running
+from mastra_core.telemetry.mapping import Noted, Opened, Recorder
 from mastra_core.telemetry.options import Observability
 
 log = logging.getLogger("mastra_core.telemetry")
@@ -87,8 +87,9 @@ class MastraSpanExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write *spans*, and those that wait; FAILURE if they have to wait (further). Called in an event loop, it is not waited for."""
         self.taken += len(spans)
-        records = [to_record(span, noted=self._noted(span), cleaner=self._cleaner) for span in spans]
-        running = self._running({span.context.trace_id for span in spans if span.context})
+        recorder = Recorder(self._cleaner)
+        records = [recorder.record(span, noted=self._noted(span)) for span in spans]
+        running = self._running({span.context.trace_id for span in spans if span.context}, recorder=recorder)
         with self._lock:
             self._waiting += (*running, *records)
             over = len(self._waiting) if self._closed else len(self._waiting) - self._limit
@@ -116,13 +117,13 @@ class MastraSpanExporter(SpanExporter):
     def _noted(self, span: ReadableSpan) -> Noted | None:
         return self._notes.pop(span.context.span_id, None) if span.context else None
 
-    def _running(self, trace_ids: Iterable[int]) -> list[Span]:
+    def _running(self, trace_ids: Iterable[int], *, recorder: Recorder) -> list[Span]:
         """Steps of these traces that go on and are not stored yet, as far as they have got."""
         found: list[Span] = []
         for opened in (one for trace_id in trace_ids for one in self.running(trace_id) if not one.shown):
             opened.shown = True
             try:
-                found.append(to_running(opened, cleaner=self._cleaner))
+                found.append(recorder.running(opened))
             except RuntimeError:
                 # What a step was given may be changed by who runs it, in another thread, while it is looked at: it is stored at its end.
                 continue

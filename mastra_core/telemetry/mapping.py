@@ -75,65 +75,93 @@ class Opened:
     shown: bool = False
 
 
-def to_running(opened: Opened, *, cleaner: Cleaner) -> Span:
-    """A step that goes on as it is stored: without an end, and without what it gives.
-
-    Raises:
-        RuntimeError: it was changed meanwhile.
-    """
-    noted = attrs.evolve(opened.noted, attributes=dict(opened.noted.attributes), output=None, error=None)
-    return attrs.evolve(_to_record(opened.span, read=Read(), noted=noted, cleaner=cleaner), ended_at=None)
-
-
-def to_record(span: ReadableSpan, *, noted: Noted | None, cleaner: Cleaner) -> Span:
-    """*span* as it is stored.
+class Recorder:
+    """Makes the records of spans that are exported together; what the steps of a run have in common is made once.
 
     Args:
-        span: one that has ended.
-        noted: what the run noted of it; None for a span of somebody else.
-        cleaner: says what of it may be kept.
+        cleaner: says what of spans may be kept.
     """
-    return _to_record(span, read=read_attributes(span.attributes or {}), noted=noted, cleaner=cleaner)
+
+    def __init__(self, cleaner: Cleaner) -> None:
+        self._cleaner = cleaner
+        self._now = clock.now()
+        # By identity, since the steps of a run have one mapping; it is kept here too, lest another one get its identity.
+        self._known: dict[int, tuple[Mapping[str, object], dict[str, Any]]] = {}
+
+    def record(self, span: ReadableSpan, *, noted: Noted | None) -> Span:
+        """*span* as it is stored.
+
+        Args:
+            span: one that has ended.
+            noted: what the run noted of it; None for a span of somebody else.
+        """
+        return self._record(span, read=read_attributes(span.attributes or {}), noted=noted)
+
+    def running(self, opened: Opened) -> Span:
+        """A step that goes on as it is stored: without an end, and without what it gives.
+
+        Raises:
+            RuntimeError: it was changed meanwhile.
+        """
+        noted = attrs.evolve(opened.noted, attributes=dict(opened.noted.attributes), output=None, error=None)
+        return attrs.evolve(self._record(opened.span, read=Read(), noted=noted), ended_at=None)
+
+    def _record(self, span: ReadableSpan, *, read: Read, noted: Noted | None) -> Span:
+        context, parent, now = span.get_span_context(), span.parent, self._now
+        assert context is not None
+        metadata: Mapping[str, object] = read.ids if noted is None else noted.metadata
+        if noted is not None and read.rest:
+            # What a user set on the current span is about the run.
+            metadata = {**metadata, **{name: value for name, value in read.rest.items() if name not in TOLD}}
+        if parent is not None and parent.is_remote:
+            # It is in no store of ours, and a trace without a root would never be listed.
+            metadata, parent = {**metadata, "remoteParentSpanId": f"{parent.span_id:016x}"}, None
+        fields = _of_others(span, read, self._cleaner) if noted is None else _of_ours(noted, self._cleaner)
+        return Span(
+            trace_id=f"{context.trace_id:032x}",
+            span_id=f"{context.span_id:016x}",
+            parent_span_id=None if parent is None else f"{parent.span_id:016x}",
+            name=self._cleaner.name(span.name),
+            started_at=_instant(span.start_time) or now,
+            ended_at=_instant(span.end_time) or now,
+            links=_links(span) if span.links else None,
+            created_at=now,
+            updated_at=now,
+            **(fields | self._about(metadata, read.ids)),
+        )
+
+    def _about(self, metadata: Mapping[str, object], ids: Mapping[str, str]) -> dict[str, Any]:
+        """The field of metadata, and those of ids in it, or else in *ids*."""
+        if ids:
+            return _about(metadata, {**ids, **metadata}, self._cleaner)
+        known = self._known.get(id(metadata))
+        if known is None:
+            known = self._known[id(metadata)] = metadata, _about(metadata, metadata, self._cleaner)
+        return known[1]
 
 
-def _to_record(span: ReadableSpan, *, read: Read, noted: Noted | None, cleaner: Cleaner) -> Span:
-    context, parent, now = span.get_span_context(), span.parent, clock.now()
-    assert context is not None
-    fields = _of_ours(noted, read, cleaner) if noted is not None else _of_others(span, read, cleaner)
-    metadata: dict[str, object] = fields.pop("metadata")
-    if parent is not None and parent.is_remote:
-        # It is in no store of ours, and a trace without a root would never be listed.
-        metadata["remoteParentSpanId"] = f"{parent.span_id:016x}"
-    for name, value in ({**read.ids, **metadata} if read.ids else metadata).items():
-        if name in IDS and isinstance(value, str) and value:
-            fields[IDS[name]] = cleaner.name(value)
-    return Span(
-        trace_id=f"{context.trace_id:032x}",
-        span_id=f"{context.span_id:016x}",
-        parent_span_id=None if parent is None or parent.is_remote else f"{parent.span_id:016x}",
-        name=cleaner.name(span.name),
-        started_at=_instant(span.start_time) or now,
-        ended_at=_instant(span.end_time) or now,
-        metadata=cleaner.facts(metadata),
-        links=[{"traceId": f"{link.context.trace_id:032x}", "spanId": f"{link.context.span_id:016x}"} for link in span.links] or None,
-        created_at=now,
-        updated_at=now,
-        **fields,
-    )
+def _about(metadata: Mapping[str, object], named: Mapping[str, object], cleaner: Cleaner) -> dict[str, Any]:
+    ids = {IDS[name]: cleaner.name(value) for name, value in named.items() if name in IDS and isinstance(value, str) and value}
+    return {**ids, "metadata": cleaner.facts(metadata)}
 
 
-def _of_ours(noted: Noted, read: Read, cleaner: Cleaner) -> dict[str, Any]:
+def _of_ours(noted: Noted, cleaner: Cleaner) -> dict[str, Any]:
+    own, around, root = noted.entity, noted.parent_entity, noted.root_entity
     return {
         "span_type": noted.span_type,
-        # What a user set on the current span is about the run.
-        "metadata": {**noted.metadata, **{name: value for name, value in read.rest.items() if name not in TOLD}},
         "attributes": cleaner.facts(_facts(noted.attributes, cleaner)),
         "input": cleaner.input(_told(noted.input)),
         "output": cleaner.output(_told(noted.output)),
         "error": None if noted.error is None else _error(noted.error, cleaner),
-        **_entity("entity", noted.entity),
-        **_entity("parent_entity", noted.parent_entity),
-        **_entity("root_entity", noted.root_entity),
+        "entity_type": own and own.type,
+        "entity_id": own and own.id,
+        "entity_name": own and own.name,
+        "parent_entity_type": around and around.type,
+        "parent_entity_id": around and around.id,
+        "parent_entity_name": around and around.name,
+        "root_entity_type": root and root.type,
+        "root_entity_id": root and root.id,
+        "root_entity_name": root and root.name,
     }
 
 
@@ -149,7 +177,6 @@ def _of_others(span: ReadableSpan, read: Read, cleaner: Cleaner) -> dict[str, An
     given: dict[str, Any] = {name: cleaner.name(value) for name, value in read.entities.items()}
     return {
         "span_type": read.span_type,
-        "metadata": dict(read.ids),
         "attributes": cleaner.facts(attributes),
         "input": cleaner.input(read.input),
         "output": cleaner.output(read.output),
@@ -161,13 +188,13 @@ def _of_others(span: ReadableSpan, read: Read, cleaner: Cleaner) -> dict[str, An
     }
 
 
-def _facts(facts: Mapping[str, Any], cleaner: Cleaner) -> dict[str, object]:
+def _facts(facts: Mapping[str, Any], cleaner: Cleaner) -> Mapping[str, object]:
     """Facts, of which the instructions are something that was said."""
-    return {name: cleaner.input(fact) if name == "instructions" else fact for name, fact in facts.items()}
+    return {**facts, "instructions": cleaner.input(facts["instructions"])} if "instructions" in facts else facts
 
 
-def _entity(place: str, entity: Entity | None) -> dict[str, str]:
-    return {} if entity is None else {f"{place}_type": entity.type, f"{place}_id": entity.id, f"{place}_name": entity.name}
+def _links(span: ReadableSpan) -> list[Json]:
+    return [{"traceId": f"{link.context.trace_id:032x}", "spanId": f"{link.context.span_id:016x}"} for link in span.links]
 
 
 def _told(told: Told) -> Any:

@@ -1,4 +1,4 @@
-"""The two ways in which spans of runs are made: every promise about runs is kept on both."""
+"""What tests of traces share: the two ways in which spans of runs are made, on both of which every promise is kept, and a program's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import attrs
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mastra_core import Observability
 from mastra_core.storage import Store
@@ -26,4 +28,13 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Observer, "__init__", joined)
     yield
+    provider.shutdown()
+
+
+@pytest.fixture
+def joined() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
+    """A TracerProvider of the program's own, with another exporter."""
+    provider, other = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(other))
+    yield provider, other
     provider.shutdown()

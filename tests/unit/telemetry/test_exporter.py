@@ -58,7 +58,7 @@ async def test_spans_of_strangers_are_stored_as_a_trace_of_typescripts_shape(tmp
         with tracer.start_as_current_span(
             "GET /weather", attributes={"http.request.method": "GET", "user.id": "u1", "session.id": "s1"}
         ) as outer:
-            inference = {
+            inference: dict[str, Any] = {
                 "openinference.span.kind": "LLM", "llm.model_name": "gpt-x", "llm.provider": "openai", "llm.token_count.prompt": 7,
                 "llm.token_count.completion": 5, "llm.input_messages.0.message.role": "user", "llm.input_messages.0.message.content": "Hi",
                 "output.value": '{"answer": [1, null]}', "output.mime_type": "application/json", "custom": (1, 2),
@@ -128,7 +128,7 @@ async def test_a_trace_that_begins_in_another_program_is_listed_all_the_same(pro
 
 
 async def test_spans_wait_while_the_server_is_down_and_arrive_when_it_is_back(sqld: SqldServer, provider: Provider) -> None:
-    """Issue: "The store killed during export: …, drops are counted, later spans arrive", without a restart of the program."""
+    """Must hold: "The store killed during export: …, drops are counted, later spans arrive", without a restart of the program."""
     async with LibSQLStore(url=sqld.url) as store:
         exporter = MastraSpanExporter(store, options=Observability(max_buffered_spans=3))
         given = provider(exporter)

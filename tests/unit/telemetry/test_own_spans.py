@@ -78,6 +78,39 @@ async def test_what_a_program_says_of_the_current_span_is_kept(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("both_ways")
+async def test_what_a_program_says_of_one_step_is_said_of_no_other() -> None:
+    """Steps of a run share its ids; a user or a tenant that a tool names is found on that call alone, though all are stored together."""
+    told = {
+        "Rome": {"user.id": "ada", "tenant": "acme"},
+        "Bern": {"user.id": "bob"},
+        "Oslo": {"tenant": "hooli"},
+        "Lima": {"tenant": "zorg"},
+    }
+
+    def visit(city: str) -> str:
+        """Say for whom the city is visited."""
+        trace.get_current_span().set_attributes(told[city])
+        return city
+
+    store = CountingStore()
+    model = ScriptedModel(calling(*(call("visit", id=city, city=city) for city in told)), "Sunny.")
+    agent = Agent("a", model=model, memory=Memory(), tools=[visit])
+    async with Mastra(storage=store, agents={"a": agent}, observability=True) as mastra:
+        result = await agent.generate("Hello?", thread="t1", resource="u1")
+        assert mastra.observer is not None
+        await mastra.observer.flush()
+        spans = await spans_of(store, result.trace_id)
+    ids = {"runId": spans[0].run_id, "threadId": "t1", "resourceId": "u1"}
+    said = {span.output: (span.user_id, span.metadata) for span in spans if span.span_type == "tool_call"}
+    assert said == {
+        "Rome": ("ada", {**ids, "tenant": "acme"}), "Bern": ("bob", ids),
+        "Oslo": (None, {**ids, "tenant": "hooli"}), "Lima": (None, {**ids, "tenant": "zorg"}),
+    }  # fmt: skip
+    assert [(span.user_id, span.metadata) for span in spans if span.span_type != "tool_call"] == [(None, ids)] * 6
+    assert {(span.run_id, span.thread_id, span.resource_id) for span in spans} == {(ids["runId"], "t1", "u1")}
+
+
+@pytest.mark.usefixtures("both_ways")
 async def test_other_spans_join_a_run_and_a_run_joins_them(elsewhere: tuple[TracerProvider, InMemorySpanExporter]) -> None:
     """A span made with a provider that our Mastra knows nothing of has the run's span as its parent, and a run within one is in its trace."""
     provider, other = elsewhere

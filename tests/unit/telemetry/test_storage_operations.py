@@ -128,7 +128,7 @@ async def test_searches_of_vectors_are_steps_too() -> None:
 
 
 async def test_off_no_operation_is_told_to_anybody() -> None:
-    """Issue: "off, it costs nothing": without the option, and without a MeterProvider, stores have nobody to tell."""
+    """Must hold: "off, it costs nothing": without the option, and without a MeterProvider, stores have nobody to tell."""
     store = CountingStore()
     async with observed(store, observability=Observability()) as mastra:
         result = await mastra.get_agent("a").generate("Hello?", **HERE)
