@@ -14,7 +14,7 @@ NEEDED = {"libsql server": "sqld", "postgresql": "postgres", "redis": "redis", "
 
 @pytest.mark.parametrize("name", ENGINES)
 async def test_the_spans_that_are_measured_are_stored(name: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    """Issue: "spans per second into each engine that exists, against a bare driver's batch insert": the same rows lie in both databases."""
+    """Must hold: "spans per second into each engine that exists, against a bare driver's batch insert": the same rows lie in both databases."""
     if name in NEEDED:
         address_or_skip(pytestconfig, NEEDED[name])
     figures = await measure(ENGINES[name], Where(pytestconfig.stash[SERVERS], tmp_path), spans=30, rounds=1)

@@ -27,9 +27,9 @@ def figures(tmp_path: Path, *options: str, **environment: str) -> dict:
 
 
 def test_our_whole_turn_is_measured_at_every_length(tmp_path: Path) -> None:
-    """Issue 4: "our own time on a whole turn with a fake model at 10 / 1,000 / 10,000 messages".
+    """Must hold: "our own time on a whole turn with a fake model at 10 / 1,000 / 10,000 messages".
 
-    That it is flat and under 3 ms is what `make bench` shows; a test that asserts a time fails on a busy machine.
+    That it is "flat, under 3 ms" is what `make bench` shows; a test that asserts a time fails on a busy machine.
     """
     measured = figures(tmp_path, "--messages", "10", "200", "--passes", "2")
     rows = {(row["what"], row["messages"]): row for row in measured["rows"]}
@@ -43,7 +43,7 @@ def test_our_whole_turn_is_measured_at_every_length(tmp_path: Path) -> None:
 
 
 def test_a_peer_that_cannot_be_installed_is_named_with_the_reason(tmp_path: Path) -> None:
-    """A table without a peer says that the peer is missing and why, so that nobody takes it for one that was beaten."""
+    """Must hold: "beside openai-agents, Agno and LangGraph (each in its own environment)": a table without a peer says that the peer is missing and why, so that nobody takes it for one that was beaten."""
     unreachable = {"UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_FIND_LINKS": ""}
     measured = figures(tmp_path, "--messages", "10", "--peers", "agno", **unreachable)
     assert {row["what"] for row in measured["rows"]} == {"ours", "ours, working memory", "ours, tools"}

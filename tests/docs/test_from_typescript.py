@@ -48,7 +48,7 @@ def table(document: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("document", documents())
 def test_every_snippet_of_a_document_has_a_twin(document: str) -> None:
-    """Whoever ports a page finds each of its snippets, in its order."""
+    """Must hold: "Every code snippet of the seeds has a Python twin in `docs/`": each of a page's, in its order."""
     found = table(document)
     assert [row[0] for row in found] == documents()[document]
     targets = [re.search(r"\]\(([^)]+)\)", row[2]) for row in found]
@@ -74,7 +74,7 @@ RUNNING = [pytest.param(section, id=name) for name, section in TWINS.items() if 
 @pytest.mark.scale
 @pytest.mark.parametrize("section", RUNNING)
 def test_a_twin_runs_as_it_stands(section: Section, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """What a user copies works on the real server, says nothing on the error stream, and prints what its comments promise."""
+    """Must hold: "that runs in a test": what a user copies works on the real server, says nothing on the error stream, and prints what its comments promise."""
     program = "\n".join(block.code for block in python_of(section))
     run_all(section, tmp_path, environment=variables_of(program, request))
 

@@ -41,7 +41,7 @@ def postgres(request: pytest.FixtureRequest) -> str:
 async def test_golden_traces_read_back_as_typescript_reads_them(
     restored: Callable[[pytest.FixtureRequest], str], folder: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Issue: "Golden traces read back equal to `readback.json`": the list of roots, and every span of every trace, field by field."""
+    """Must hold: "Golden traces read back equal to `readback.json`": the list of roots, and every span of every trace, field by field."""
     url, said = restored(request), said_in(folder)
     answers: dict[str, Any] = {name.removeprefix("traces.get."): answer for name, answer in said.items() if name.startswith("traces.get.")}
     async with open_store(url) as store:

@@ -56,7 +56,10 @@ async def assert_whole(we: Ours, read: dict[str, Any], *, title: str) -> None:
 
 
 async def test_typescript_goes_on_with_our_conversation_and_we_with_what_it_added(tmp_path: Path) -> None:
-    """History with calls and results, working memory, what was said in another thread, and the title, there and back."""
+    """Must hold: "The real `@mastra/memory` on Node continues a conversation that a Python agent began" …
+
+    … "(history, working memory, recall and title all work)": history with calls and results, what was said in another thread, there and back.
+    """
     url = f"file:{tmp_path}/shared.db"
     both = (
         ToolCall(id="call_1", name="get_weather", arguments={"city": "Lisbon"}),
@@ -86,7 +89,7 @@ async def test_typescript_goes_on_with_our_conversation_and_we_with_what_it_adde
 
 
 async def test_we_go_on_with_a_conversation_of_typescript_and_it_with_what_we_added(tmp_path: Path) -> None:
-    """The same the other way round: what its agent kept is what ours is told, and it reads what ours adds."""
+    """Must hold: "and the other way round": what its agent kept is what ours is told, and it reads what ours adds."""
     url = f"file:{tmp_path}/shared.db"
     learns = call("updateWorkingMemory", "call_0", memory=ADA)
     asks = [{"text": "Let me look."}, call("get_weather", "call_1", city="Lisbon"), call("get_weather", "call_2", city="Porto")]

@@ -16,7 +16,7 @@ def weather(city: str) -> dict[str, object]:
 
 
 async def test_typescript_lists_and_opens_a_trace_of_ours(shared_url: str) -> None:
-    """Issue: "the real `@mastra/libsql` (npm) lists and opens a trace that we wrote, with the same tree"."""
+    """Must hold: "the real `@mastra/libsql` (npm) lists and opens a trace that we wrote, with the same tree"."""
     agent = Agent("a", model=ScriptedModel(calling(call("weather", city="Rome")), "Sunny."), memory=Memory(), tools=[weather])
     async with Mastra(storage=open_store(shared_url), agents={"a": agent}, observability=True):
         result = await agent.generate("Hello?", thread="t1", resource="u1")

@@ -64,7 +64,7 @@ SMALL_TALK = (
 
 
 async def test_of_40_facts_at_least_35_are_among_the_three_found_first(tmp_path: Path) -> None:
-    """Issue 4: "With the real small embedder: 40 remembered facts, 40 questions, recall at 3 of at least 35 (37 measured for this model)."
+    """Must hold: "With the real small embedder: 40 remembered facts, 40 questions, recall at 3 of at least 35 (37 measured for this model)."
 
     The facts stand among as much small talk, in one thread of one file.
     """

@@ -54,7 +54,10 @@ def counted(statements: list[str]) -> tuple[int, int]:
 
 @pytest.mark.parametrize("feature", FEATURES)
 async def test_a_turn_costs_what_it_may_with_each_feature(store: LibSQLStore, trace: Trace, feature: str) -> None:
-    """What is off costs nothing; the working memory rides on the read; a title that is there is not made again."""
+    """Must hold: "Budgets of `semantics.md` §4 with each feature on and off, on libSQL, counted".
+
+    What is off costs nothing; the working memory rides on the read; a title that is there is not made again.
+    """
     options, hops, reads, writes = FEATURES[feature]
     agent = Agent("a", model=Talking("Fine."), memory=Memory(store, options=options))
     await Agent("a", model=Talking("Fine."), memory=Memory(store)).generate("Hi", thread={"id": "t1", "title": "T"}, resource="u1")
@@ -69,7 +72,7 @@ async def test_a_turn_costs_what_it_may_with_each_feature(store: LibSQLStore, tr
 
 
 async def test_a_title_costs_one_write_once(store: LibSQLStore, trace: Trace) -> None:
-    """Semantics §4: "title + 1 write, once"."""
+    """Must hold: "Budgets of `semantics.md` §4 with each feature on": "title + 1 write, once"."""
     agent = Agent("a", model=Talking("Fine."), memory=Memory(store, options={"generate_title": True}))
     trace.clear()
     await agent.generate("Hi", **HERE)
@@ -89,7 +92,10 @@ async def test_changing_the_working_memory_costs_one_write(store: LibSQLStore, t
 
 
 async def test_recall_costs_a_search_a_read_and_a_write_of_vectors(store: LibSQLStore, trace: Trace, tmp_path: Path) -> None:
-    """Semantics §4: "semantic recall + 1 vector query + 1 read + 1 vector write (after the answer)"."""
+    """Must hold: "Budgets of `semantics.md` §4 with each feature on".
+
+    Here: "semantic recall + 1 vector query + 1 read + 1 vector write (after the answer)".
+    """
     async with LibSQLVector(url=f"file:{tmp_path}/vectors.db") as vector:
         options = {"semantic_recall": {"top_k": 2}, "last_messages": 1}
         agent = Agent("a", model=Talking("Fine."), memory=Memory(store, vector=vector, embedder=WordEmbedder(), options=options))

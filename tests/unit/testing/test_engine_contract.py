@@ -8,7 +8,7 @@ from mastra_core.storage.records.engine import CAPABILITIES, FULL, not_yet
 from mastra_core.storage.records.inmemory import InMemoryEngine
 from mastra_core.testing import EngineContract, needs
 from mastra_core.testing import contract as kit
-from tests.unit.testing import engines
+from tests.unit.testing import engines, unready_engines
 from tests.unit.testing.runs import RED, contract_of, is_red, run
 
 TIES = "test_messages_of_one_instant_are_ordered_by_id"
@@ -60,13 +60,13 @@ CAUGHT = [
     (engines.ShowsListsLate, OWNERS_LIST),
     (engines.ShowsThreadsLate, NEWEST),
     (engines.RefusesMessagesOfAResource, OF_A_RESOURCE),
-    (engines.TellsAnotherDDLEachTime, "test_what_a_database_is_made_of_can_be_told_without_one"),
-    (engines.NeverGetsReady, "test_an_opened_database_lacks_nothing"),
-    (engines.NeverGetsReady, "test_looking_at_a_fresh_database_changes_nothing"),
-    (engines.PreparesWhenLookedAt, "test_looking_at_a_fresh_database_changes_nothing"),
-    (engines.ClosesWhenLookedAt, "test_an_opened_database_lacks_nothing"),
-    (engines.EmptiesWhatItOpens, "test_a_database_that_is_ready_opens_again_with_what_it_holds"),
-    (engines.PreparesWithoutALock, "test_of_many_that_open_a_fresh_database_at_once_all_can_use_it"),
+    (unready_engines.TellsAnotherDDLEachTime, "test_what_a_database_is_made_of_can_be_told_without_one"),
+    (unready_engines.NeverGetsReady, "test_an_opened_database_lacks_nothing"),
+    (unready_engines.NeverGetsReady, "test_looking_at_a_fresh_database_changes_nothing"),
+    (unready_engines.PreparesWhenLookedAt, "test_looking_at_a_fresh_database_changes_nothing"),
+    (unready_engines.ClosesWhenLookedAt, "test_an_opened_database_lacks_nothing"),
+    (unready_engines.EmptiesWhatItOpens, "test_a_database_that_is_ready_opens_again_with_what_it_holds"),
+    (unready_engines.PreparesWithoutALock, "test_of_many_that_open_a_fresh_database_at_once_all_can_use_it"),
 ]
 
 
