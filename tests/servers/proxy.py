@@ -41,7 +41,7 @@ class Relay:
         """Relay to `target_host:target_port`; listens from `__enter__` on."""
         self._target = (target_host, target_port)
         self._reader = reader
-        self._hold_seconds = hold_seconds
+        self.hold_seconds = hold_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,7 +53,7 @@ class Relay:
     def __enter__(self) -> Self:
         """Listen on a port of 127.0.0.1 that the operating system chooses."""
         self._thread.start()
-        self._server = self._run(asyncio.start_server(self._connected, self.host, 0, limit=READ_BYTES))
+        self._server = self._run(self._listen())
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -66,6 +66,9 @@ class Relay:
 
     def _run(self, work: Coroutine[object, object, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._connected, self.host, 0, limit=READ_BYTES)
 
     async def _close(self) -> None:
         if self._server is not None:
@@ -116,7 +119,7 @@ class Relay:
 
     async def _to_client(self, reader: Reader, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(READ_BYTES):
-            await asyncio.sleep(self._hold_seconds)
+            await asyncio.sleep(self.hold_seconds)
             # Before writing: once the client has the bytes, its next ones may be read at any moment.
             reader.server_sent(data)
             target.write(data)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -23,6 +25,15 @@ SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OURS = ("schema_name", "skip_default_indexes")
 """What a URL may say besides libpq's parameters, so that a command line can say it."""
+
+SYSTEM_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where operating systems keep the authorities that they trust: Debian, Fedora and Red Hat, older ones of these, SUSE, Alpine and macOS."""
 
 _URL = re.compile(r"(?P<scheme>postgres(?:ql)?)(?:\+\w+)?(?P<rest>://.*)", re.DOTALL)
 _UNKNOWN = re.compile(r'invalid (?:URI query parameter|connection option)\W+"(\w+)"')
@@ -115,9 +126,9 @@ def address_of(*, of: str, connection_string: object, pool: object, ssl: object,
     if way == "pool":
         return Address(source=_pool(pool, ssl, of=of), said={})
     if way == "host":
-        return Address(source=_with_ssl(_of_host(parts, of=of), ssl, of=of), said={})
+        return Address(source=_trusting(_with_ssl(_of_host(parts, of=of), ssl, of=of)), said={})
     libpq, said = _of_url(connection_string, of=of)
-    return Address(source=_with_ssl(libpq, ssl, of=of), said=said)
+    return Address(source=_trusting(_with_ssl(libpq, ssl, of=of)), said=said)
 
 
 def _pool(pool: object, ssl: object, *, of: str) -> Pool:
@@ -197,3 +208,21 @@ def _with_ssl(libpq: str, ssl: object, *, of: str) -> str:
         msg = f"{of}: two modes of TLS were given, sslmode={held} in connection_string and ssl={ssl!r}; leave one out"
         raise ConfigurationError(msg)
     return make_conninfo(libpq, sslmode=mode)
+
+
+def _trusting(libpq: str) -> str:
+    """*libpq* with the file that sslrootcert=system means here.
+
+    The OpenSSL in psycopg's wheels looks for authorities where no system has them, unless a variable says where they are. One of the
+    system, which psycopg uses otherwise, knows.
+    """
+    told = conninfo_to_dict(libpq)
+    named = told.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    mode = told.get("sslmode") or os.environ.get("PGSSLMODE") or "verify-full"
+    if named != "system" or mode != "verify-full" or psycopg.pq.__impl__ != "binary":
+        # A weaker mode is refused by libpq, beside "system".
+        return libpq
+    if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ:
+        return libpq
+    found = next((file for file in SYSTEM_AUTHORITIES if Path(file).is_file()), "system")
+    return make_conninfo(libpq, sslrootcert=found, sslmode=mode)

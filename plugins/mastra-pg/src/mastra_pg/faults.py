@@ -43,11 +43,23 @@ _MENDS = {
 }
 """By SQLSTATE or its class, the longer ones first where both are here."""
 
+_PLAIN = (
+    "the server lets you in from here only over TLS, or not at all: say ssl='require' or, better, 'verify-full', or allow it in pg_hba.conf"
+)
+_AUTHORITY = (
+    "name the file of the authority that signed the server's certificate by sslrootcert=… in the connection string, or PGSSLROOTCERT; "
+    "sslrootcert=system is those that the operating system trusts"
+)
+
 _CONNECTING = (
     (("too many", "connection slots", "no more connections allowed"), _CROWDED),
+    (("no encryption", "connection is insecure"), _PLAIN),
     (("password", "authentication", "pg_hba.conf", 'role "'), _WHO),
     (("does not support SSL",), "the server has no TLS; set it up there (ssl = on), or allow none: sslmode=prefer, or disable"),
-    (("certificate", "SSL error", "SSL SYSCALL"), "check sslmode and sslrootcert against the certificate of the server"),
+    (("does not match host name",), "connect by a name that the certificate has; ssl='verify-ca' does not compare it"),
+    (("certificate verify failed", "root certificate file"), _AUTHORITY),
+    (("weak sslmode",), "say ssl='verify-full', or leave out sslrootcert=system"),
+    (("certificate", "SSL error", "SSL SYSCALL"), "check sslmode, sslrootcert, sslcert and sslkey against what the server asks for"),
     (("starting up", "shutting down", "not yet accepting", "recovery mode"), _STARTING),
     (("read-only", "hot standby", "not in hot"), _ROLE),
     (('database "', "no such database"), _WHERE),

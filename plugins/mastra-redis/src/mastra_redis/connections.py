@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import SSLConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import (
     AuthenticationError,
@@ -21,6 +22,7 @@ from redis.exceptions import (
     MaxConnectionsError,
     NoPermissionError,
     NoScriptError,
+    RedisClusterException,
     RedisError,
     TimeoutError,  # noqa: A004  # the driver's name
 )
@@ -69,6 +71,17 @@ class Caller:
     def is_cluster(self) -> bool:
         """Whether keys are spread over nodes."""
         return isinstance(self.client, RedisCluster)
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether connections are of TLS."""
+        client = self.client
+        kind = (
+            client.connection_kwargs.get("connection_class")
+            if isinstance(client, RedisCluster)
+            else client.connection_pool.connection_class
+        )
+        return isinstance(kind, type) and issubclass(kind, SSLConnection)
 
     def pool(self) -> PoolState | None:
         """How busy the connections to one node are; None before there are any, and where redis-py does not tell."""
@@ -141,7 +154,7 @@ class Caller:
             clock = asyncio.get_running_loop().time
             nodes: list[Mapping[str, Any]] = []
             if isinstance(client, RedisCluster):
-                await client.initialize()
+                await driven(client.initialize())
                 nodes = [{"target_nodes": node} for node in client.get_primaries()]
             told = [await _told(client, node) for node in nodes or [{}]]
             asked = clock()
@@ -156,7 +169,7 @@ class Caller:
         where = {}
         key = command[3] if command[0] in {"EVAL", "EVALSHA"} else command[1]
         if self.is_cluster:
-            await self._client.initialize()
+            await driven(self._client.initialize())
             where = {"target_nodes": self._client.get_node_from_key(key)}
         pipe = self._client.pipeline(transaction=False)
         pipe.execute_command(*command, **parsing, **where)
@@ -242,6 +255,9 @@ async def driven(call: Awaitable[Any]) -> Any:
     except IndexError as error:
         # Meanwhile, redis-py 7 may know no node to ask.
         raise ConnectionError("no node of the cluster is known at the moment") from error
+    except RedisClusterException as error:
+        # Nothing was sent: no node answered when a cluster's client looked for its nodes. It is no RedisError.
+        raise ConnectionError(str(error)) from error
 
 
 async def partly(call: Awaitable[list[Any]]) -> list[Any]:

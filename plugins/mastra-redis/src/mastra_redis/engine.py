@@ -208,4 +208,4 @@ class RedisEngine:
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """What an error of redis-py means."""
-        return diagnose(error)
+        return diagnose(error, tls=self._caller.speaks_tls)

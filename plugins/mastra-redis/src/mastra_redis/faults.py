@@ -15,7 +15,6 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
-    RedisClusterException,
     ResponseError,
     TimeoutError,  # noqa: A004  # the driver's name
 )
@@ -32,9 +31,14 @@ class NotConfirmed(Exception):
     """A write was made on the master, and too few replicas said in time that they have it."""
 
 
-def diagnose(error: BaseException) -> Fault | None:
-    """What an error of redis-py means; None for one that only a mistake of ours can cause."""
-    text = str(error)
+def diagnose(error: BaseException, *, tls: bool) -> Fault | None:
+    """What an error of redis-py means; None for one that only a mistake of ours can cause.
+
+    Args:
+        error: as it was raised.
+        tls: whether the connections are of TLS.
+    """
+    text = _text(error)
     if isinstance(error, WriteInterrupted):
         return _unavailable(
             f"the connection broke in the middle of a write, which may have been made or not ({text}). Read before writing again."
@@ -56,12 +60,36 @@ def diagnose(error: BaseException) -> Fault | None:
         ("LOADING", "CLUSTERDOWN", "TRYAGAIN")
     ):
         return _unavailable(f"the server is not ready ({text}); try again", retry=True)
-    if isinstance(error, ConnectionError | TimeoutError | ClusterError | RedisClusterException):
-        return _unavailable(f"the server did not answer ({text}); is it running, and is the address right?", retry=True)
+    if isinstance(error, ConnectionError | TimeoutError | ClusterError):
+        return _no_answer(text, tls=tls)
     if isinstance(error, ResponseError) and "WRONGTYPE" in text:
         message = f"Redis holds a value of another type at a key of ours ({text}). Rename or delete that key; nothing was written."
         return Fault(error=StoredDataError, message=message)
     return None
+
+
+def _no_answer(text: str, *, tls: bool) -> Fault:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        mend = "connect by a name that it has" if "mismatch" in text else "name the file of its authority by ?ssl_ca_certs=… in the URL"
+        return _unavailable(f"the server's certificate does not show that it is the right one ({text}); {mend}")
+    if tls and any(words in text for words in ("Timeout connecting", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")):
+        # A server that waits for a command takes the beginning of TLS for half of one. It would do so again.
+        return _unavailable(
+            f"no TLS connection was made ({text}); is the server running, and does it speak TLS at this port? If not: redis://"
+        )
+    if tls:
+        hint = " Is its certificate of an authority that ?ssl_ca_certs=… names?"
+    else:
+        hint = " If it wants TLS, the URL begins with rediss://" if "closed by server" in text else ""
+    return _unavailable(f"the server did not answer ({text}); is it running, and is the address right?{hint}", retry=True)
+
+
+def _text(error: BaseException) -> str:
+    """What happened; without the client's every setting, which redis-py tells of each Sentinel that did not answer."""
+    text = str(error)
+    return (
+        f"{text.partition(' : ')[0]}; no Sentinel answered that knows it" if text.startswith("No master found") and " : " in text else text
+    )
 
 
 def _unavailable(message: str, *, retry: bool = False) -> Fault:

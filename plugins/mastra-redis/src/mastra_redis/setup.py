@@ -16,6 +16,7 @@ from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from mastra_core.errors import ConfigurationError
 
@@ -67,7 +68,10 @@ def target(url: str) -> Target:
         msg = f"RedisStore: the URL cannot be read; write {FORMS}, with %-codes for / @ : # ? in user name and password"
         raise ConfigurationError(msg) from None
     except TypeError:
-        msg = f"RedisStore: redis-py does not know all of the URL's options {sorted(said)}; those of the store are {', '.join(OPTIONS)}"
+        msg = (
+            f"RedisStore: redis-py does not know all of the URL's options {sorted(said)}; those of the store are {', '.join(OPTIONS)}, and "
+            "those that begin with ssl_ go with rediss:// alone"
+        )
         raise ConfigurationError(msg) from None
     return Target(connect=connect, options=options)
 
@@ -89,6 +93,7 @@ def _sentinel(base: str, rest: str, said: Mapping[str, str]) -> Callable[[], Cli
         raise ConfigurationError("RedisStore: the URL names no service; write redis+sentinel://host:26379/mymaster/0")
     of_sentinels = {name.removeprefix("sentinel_"): value for name, value in said.items() if name.startswith("sentinel_")}
     others = {name: value for name, value in said.items() if not name.startswith("sentinel_")}
+    of_sentinels = {name: value for name, value in others.items() if name.startswith("ssl_")} | of_sentinels
     options = _options(base, userinfo, f"/{database}", others)
     sentinel_options = _options(base, "", "", of_sentinels) | {name: value for name, value in options.items() if name.startswith("socket_")}
 
@@ -119,11 +124,23 @@ def _options(base: str, userinfo: str, path: str, said: Mapping[str, str]) -> di
 
 
 def _checked(options: Mapping[str, Any]) -> None:
-    """Make a connection that is never used: redis-py would else refuse unknown options at the first command."""
+    """Make a connection that is never used: redis-py would else refuse options, and files for TLS, at the first command.
+
+    Raises:
+        ConfigurationError: what is said of TLS cannot be.
+    """
     made = dict(options)
-    made.pop("connection_class", Connection)(**{name: value for name, value in made.items() if name not in _OF_POOLS})
+    try:
+        connection = made.pop("connection_class", Connection)(**{name: value for name, value in made.items() if name not in _OF_POOLS})
+        if isinstance(connection, SSLConnection):
+            connection.ssl_context.get()
+    except (OSError, RedisError) as error:
+        files = ", ".join(f"{name}={options[name]}" for name in _FILES if name in options)
+        msg = f"RedisStore: the URL's options for TLS cannot be used{f' ({files})' if files else ''}: {error}"
+        raise ConfigurationError(msg) from None
 
 
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _OF_POOLS = frozenset({"max_connections", "timeout"})
 
 
