@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -60,3 +61,17 @@ class TestIndexesWithSearch(VectorIndexContract):
     @asynccontextmanager
     async def open_vectors(self) -> AsyncIterator[MongoDBVector]:
         yield MongoDBVector(uri=self.url, search="native")
+
+
+async def test_no_reader_of_the_same_process_sees_half_a_batch_without_transactions(standalone: str) -> None:
+    """A change of many vectors is several commands: while it goes on, whoever asks the same store waits for its end."""
+    url = urlsplit(standalone)._replace(path="/halves").geturl()
+    async with MongoDBVector(uri=url) as store:
+        await store.create_index("docs", dimension=1)
+        await store.upsert("docs", vectors=[[n] for n in range(1100)], metadata=[{"version": 0}] * 1100)
+        for version in range(1, 3):
+            changing = asyncio.create_task(store.update_vector("docs", filter={"version": version - 1}, metadata={"version": version}))
+            while not changing.done():
+                found = await store.query("docs", query_vector=[1], top_k=2000)
+                assert len({match.metadata["version"] for match in found}) == 1
+            assert await changing == 1100

@@ -116,12 +116,13 @@ async def test_chance_filters_find_what_the_evaluator_says(vectors: MongoDBVecto
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dotproduct"])
-async def test_zeros_and_more_than_there_are_can_be_asked_for(vectors: MongoDBVector, metric: Any) -> None:
-    """A search index refuses a vector of zeros by cosine, and more than 10,000 matches; the store answers."""
+async def test_zeros_and_more_than_there_are_can_be_asked_for(vectors: MongoDBVector, searches: Searches, metric: Any) -> None:
+    """A search index refuses a vector of zeros by cosine, and more than 10,000 matches: it is not asked, and the store answers."""
     await vectors.create_index("docs", dimension=2, metric=metric)
     await vectors.upsert("docs", vectors=[[3, 4], [0, 0]], ids=["a", "z"])
     assert {match.id for match in await vectors.query("docs", vector=[0, 0])} == {"a", "z"}
     assert {match.id for match in await vectors.query("docs", vector=[3, 4], top_k=10**20)} == {"a", "z"}
+    assert [stage["queryVector"] for stage in searches.stages] == ([] if metric == "cosine" else [[0.0, 0.0]])
 
 
 async def test_an_index_is_waited_for_and_says_so(mongodb_search_url: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -160,7 +161,9 @@ async def test_an_index_of_before_the_registry_is_one(vectors: MongoDBVector, ra
     raw["__mastra_vector_indexes__"].delete_many({})
     raw["mastra_threads"].insert_one({"_id": "no index"})
     assert await vectors.list_indexes() == ["docs"]
+    raw["docs"].insert_one({"_id": "__index_metadata__", "embedding": [1.0, 0.0], "metadata": {"dimension": 2}})
     await vectors.upsert("docs", vectors=[[1, 0]], ids=["a"])
+    assert [match.id for match in await vectors.query("docs", vector=[1, 0], top_k=1)] == ["a"]
     described = await vectors.describe_index("docs")
     assert (described.dimension, described.metric, described.count) == (2, "euclidean", 1)
     with pytest.raises(InvalidInputError, match="is there already, with dimension 2 and metric 'euclidean'"):
@@ -168,6 +171,33 @@ async def test_an_index_of_before_the_registry_is_one(vectors: MongoDBVector, ra
     await vectors.delete_index("docs")
     assert raw.list_collection_names(filter={"name": "docs"}) == []
     assert await vectors.list_indexes() == []
+
+
+async def test_a_dimension_that_the_registry_lacks_is_the_search_indexes(vectors: MongoDBVector, raw: Raw) -> None:
+    """Older releases of the TypeScript package registered an index without dimension and metric."""
+    await vectors.create_index("docs", dimension=2, metric="euclidean")
+    raw["__mastra_vector_indexes__"].update_one({"_id": "docs"}, {"$unset": {"dimension": 1, "metric": 1}})
+    await vectors.upsert("docs", vectors=[[1, 0]], ids=["a"])
+    assert [(match.id, match.score) for match in await vectors.query("docs", vector=[1, 0])] == [("a", 1.0)]
+    described = await vectors.describe_index("docs")
+    assert (described.dimension, described.metric) == (2, "euclidean")
+
+
+async def test_a_search_index_that_became_another_is_asked_anew(
+    mongodb_search_url: str, vectors: MongoDBVector, raw: Raw, searches: Searches
+) -> None:
+    """Another process may have made it anew, by other fields: a question that the server refuses is asked again by what it knows now."""
+    await vectors.create_index("docs", dimension=1, metadata_indexes=["owner"])
+    await vectors.upsert("docs", vectors=[[1], [2]], ids=["a", "b"], metadata=[{"owner": "u"}, {"owner": "v"}])
+    assert [match.id for match in await vectors.query("docs", vector=[1], filter={"owner": "v"})] == ["b"]
+    assert "filter" in searches.stages[-1]
+    raw["docs"].drop_search_index("docs_vector_index")
+    async with MongoDBVector(uri=mongodb_search_url) as other:
+        await other.create_index("docs", dimension=1)
+    searches.finds = 0
+    assert [match.id for match in await vectors.query("docs", vector=[1], filter={"owner": "v"}, top_k=1)] == ["b"]
+    assert "filter" not in searches.stages[-1]
+    assert searches.finds == 0
 
 
 async def test_vectors_in_another_field_are_not_searched_in_vain(mongodb_search_url: str, vectors: MongoDBVector) -> None:
@@ -179,7 +209,7 @@ async def test_vectors_in_another_field_are_not_searched_in_vain(mongodb_search_
                 await call()
 
 
-async def test_a_filter_that_nothing_can_decide_quickly_is_refused(mongodb_search_url: str) -> None:
+async def test_a_filter_that_nothing_can_decide_quickly_is_refused(mongodb_search_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the nearest do not hold enough of the wanted ones, and the rest are too many to look at: the ways out, never a short answer."""
     async with MongoDBVector(uri=mongodb_search_url, exact_search_limit=50) as store:
         await store.create_index("docs", dimension=1, metric="euclidean")
@@ -196,3 +226,7 @@ async def test_a_filter_that_nothing_can_decide_quickly_is_refused(mongodb_searc
             UnsupportedError, match=r"leaves more than 50 vectors to look at: name its fields in create_index\(metadata_indexes"
         ):
             await store.query("docs", vector=[0], top_k=20_000)
+        # The wanted ones are not among the most that is asked for.
+        monkeypatch.setattr("mastra_mongodb.vector_searching.MOST", 60)
+        with pytest.raises(UnsupportedError, match="leaves more than 50 vectors to look at"):
+            await store.query("docs", vector=[0], top_k=2, filter={"text": {"$regex": "^r"}})

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import InvalidURI
-from pymongo.uri_parser import parse_uri
 
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.records.lifetimes import Lifetimes
 from mastra_core.storage.store import Store
 from mastra_mongodb import lifetimes
+from mastra_mongodb.address import FORM, address, database_name
+from mastra_mongodb.address import SETTINGS as COMMON
 from mastra_mongodb.engine import MongoDBEngine
 from mastra_mongodb.indexes import given
-from mastra_mongodb.wire import Document
 
-FORM = "mongodb://USER:PASSWORD@HOST:27017/DATABASE"
-DEFAULTS: Mapping[str, Any] = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 45_000, "appname": "mastra"}
-"""Unless the options or the uri say otherwise: a server that is away is told within seconds, and no call waits for ever."""
+SETTINGS: Mapping[str, Any] = {**COMMON, "socketTimeoutMS": 45_000}
+"""Unless the options or the uri say otherwise: no call waits for ever."""
 
 
 class MongoDBStore(Store):
@@ -39,9 +35,9 @@ class MongoDBStore(Store):
         transactions: None uses them where the server has them; False does without; True refuses a server that has none.
         indexes: further indexes to make: `{"collection": "mastra_threads", "keys": {"metadata.team": 1}, "options": {"name": "team"}}`.
         skip_default_indexes: leave the indexes that reads and writes need to an operator; `mastra ddl URL` lists them.
-        ttl: by entity ("thread", "message", "resource", "workflow_snapshot", "score", "span"), a timedelta or seconds after which
-            MongoDB deletes a record that is not written again; of a message and a span, after it was made. Nothing goes by itself without
-            it. What was asked for stays in force until its index is dropped.
+        ttl: by entity ("thread", "message", "resource", "workflow_snapshot", "score", and "span", which TypeScript calls "trace"), a
+            timedelta or seconds after which MongoDB deletes a record that is not written again; of a message and a span, after it was made.
+            Nothing goes by itself without it. What was asked for stays in force until its index is dropped.
 
     Raises:
         ConfigurationError: no way to connect is given, or two are; the uri or an option cannot be used; there is no database's name.
@@ -67,12 +63,13 @@ class MongoDBStore(Store):
         if len(ways) != 1 or (client is not None and options is not None):
             found = "none of them" if not ways else " and ".join([*ways, *(["options"] if client is not None and options else [])])
             raise ConfigurationError(f"MongoDBStore takes a uri, such as {FORM}, with options if need be, or a client; found {found}")
-        named = None if client is not None else _named(uri or url, options or {})
-        database = db_name or named
-        if not database:
-            raise ConfigurationError(f"MongoDBStore needs the name of a database: pass db_name, or name it in the uri: {FORM}")
+        if client is not None:
+            make, database = (lambda: client), database_name(db_name, of="MongoDBStore")
+        else:
+            where = address(uri or url, db_name=db_name, options=options, settings=SETTINGS, of="MongoDBStore")
+            make, database = where.client, where.database
         engine = MongoDBEngine(
-            partial(AsyncMongoClient[Document], uri or url, **_settings(uri or url, options or {})) if client is None else lambda: client,
+            make,
             database,
             keeps_client=client is not None,
             transactions=transactions,
@@ -89,24 +86,3 @@ def open_mongodb(url: str) -> MongoDBStore:
         ConfigurationError: it cannot be used, or names no database.
     """
     return MongoDBStore(uri=url)
-
-
-def _parsed(uri: str) -> Mapping[str, Any]:
-    """The parts of a uri that can be told without a network; of mongodb+srv:// the options in its DNS record are not among them."""
-    plain = "mongodb://" + uri.removeprefix("mongodb+srv://") if uri.startswith("mongodb+srv://") else uri
-    try:
-        return parse_uri(plain, validate=False, warn=False)
-    except (InvalidURI, DriverConfigurationError, ValueError):
-        # Without the driver's words: they may quote the uri, and with it a password.
-        raise ConfigurationError(f"MongoDBStore: the uri cannot be read; its form is {FORM}, with %-escapes in user and password") from None
-
-
-def _named(uri: str, options: Mapping[str, Any]) -> str | None:
-    _ = options
-    database = _parsed(uri)["database"]
-    return None if database is None else str(database)
-
-
-def _settings(uri: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    said = {str(name).lower() for name in (*_parsed(uri)["options"], *options)}
-    return {**{name: value for name, value in DEFAULTS.items() if name.lower() not in said}, **options}

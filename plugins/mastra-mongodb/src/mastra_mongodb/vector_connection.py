@@ -5,28 +5,22 @@ Must not know what is read or written.
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure, PyMongoError
-from pymongo.uri_parser import parse_uri
+from pymongo.errors import OperationFailure
 
-from mastra_core.errors import ConfigurationError, UnsupportedError
-
-Search: TypeAlias = Literal["auto", "native", "exact"]
-"""How vectors are searched: on the server's search index, by looking at each of them, or the first where the server has it."""
-
-SEARCHES: tuple[Search, ...] = ("auto", "native", "exact")
+from mastra_core.errors import UnsupportedError
+from mastra_core.storage.records.queues import Queues
+from mastra_core.storage.vectors.looking import How
+from mastra_mongodb.address import Address
+from mastra_mongodb.wire import CODEC
 
 REGISTRY = "__mastra_vector_indexes__"
 """The collection that says which vector indexes there are (contract §8.5)."""
@@ -36,14 +30,6 @@ _NO_SEARCH = frozenset({59, 115, 238, 303, 31082, 40324, 6047401})
 
 _SNAPSHOT_READS = 13
 """The wire version of MongoDB 5.0, the first that reads a snapshot outside a transaction."""
-
-_CODEC = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-
-# What no name of a database may have.
-_NO_DATABASE = re.compile(r"""[\s/\\."$*<>:|?\0]""")
-
-DEFAULTS: Mapping[str, Any] = {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "appname": "mastra"}
-"""Unless the options or the uri say otherwise: a server that is away is told within seconds."""
 
 T = TypeVar("T")
 Session: TypeAlias = AsyncClientSession | None
@@ -65,68 +51,25 @@ class Server:
     search: bool
 
 
-def where(uri: object, *, db_name: object) -> tuple[str, str]:
-    """The checked address of a server, and the database that is named there or beside it.
-
-    Raises:
-        ConfigurationError: it is no address of MongoDB, or no database is named, or one that cannot be.
-    """
-    if not isinstance(uri, str) or not uri.startswith(("mongodb://", "mongodb+srv://")):
-        shown = f"{uri.partition('://')[0]}://…" if isinstance(uri, str) and "://" in uri else type(uri).__name__
-        msg = f"MongoDBVector: uri begins with mongodb:// or mongodb+srv://, found {shown}"
-        raise ConfigurationError(msg)
-    named = _parsed(uri)["database"]
-    database = db_name or named
-    if not isinstance(database, str) or not database or _NO_DATABASE.search(database):
-        msg = (
-            "MongoDBVector: name the database: MongoDBVector(uri='mongodb://localhost:27017', db_name='mastra'), or after the host in uri; "
-            f"found {database!r}"
-        )
-        raise ConfigurationError(msg)
-    return uri, database
-
-
-def _parsed(uri: str) -> Mapping[str, Any]:
-    """What an address says without a look into the network, where one of +srv has more."""
-    try:
-        return parse_uri(f"mongodb://{uri.partition('://')[2]}", validate=False, warn=False)
-    except (PyMongoError, ValueError):
-        # The driver's words may quote a password.
-        msg = "MongoDBVector: uri cannot be read; its form is mongodb://USER:PASSWORD@HOST:27017/DATABASE, user and password %-escaped"
-        raise ConfigurationError(msg) from None
-
-
 class SearchRefused(Exception):
-    """A search index was asked for what it does not know.
-
-    Attributes:
-        error: the driver's.
-    """
-
-    def __init__(self, error: OperationFailure) -> None:
-        super().__init__(str(error))
-        self.error = error
+    """A search index was asked for what it does not know; the cause is the driver's error."""
 
 
 class Connection:
     """One client of one database.
 
     Args:
-        uri: where the server is.
-        db_name: the database.
-        options: of pymongo's client, by its names.
+        address: where the database is.
         search: what is asked of the server.
     """
 
-    def __init__(self, uri: str, *, db_name: str, options: Mapping[str, Any], search: Search) -> None:
-        self.db_name = db_name
-        self._uri = uri
-        said = {name.lower() for name in (*_parsed(uri)["options"], *options)}
-        self._options = {**{name: value for name, value in DEFAULTS.items() if name.lower() not in said}, **options}
+    def __init__(self, address: Address, *, search: How) -> None:
+        self.db_name = address.database
+        self._address = address
         self._search = search
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
         self._server: Server | None = None
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns = Queues[tuple[str]]()
 
     @property
     def server(self) -> Server:
@@ -138,7 +81,7 @@ class Connection:
     def database(self) -> AsyncDatabase[dict[str, Any]]:
         """The database; after open()."""
         assert self._client is not None, "not open"
-        return self._client.get_database(self.db_name, codec_options=_CODEC)
+        return self._client.get_database(self.db_name, codec_options=CODEC)
 
     async def open(self) -> None:
         """Connect, and ask what the server can do.
@@ -146,8 +89,7 @@ class Connection:
         Raises:
             UnsupportedError: search is "native" and the server has no search indexes.
         """
-        client = AsyncMongoClient[dict[str, Any]](self._uri, **self._options)
-        self._client = client
+        client = self._client = self._address.client()
         said = await client.admin.command("hello")
         transactions = "logicalSessionTimeoutMinutes" in said and ("setName" in said or said.get("msg") == "isdbgrid")
         search = self._search != "exact" and await self._has_search()
@@ -180,7 +122,7 @@ class Connection:
             yield None
         else:
             # A standalone server shows half a batch: at least not half a batch of this process.
-            async with self._turn(name):
+            async with self._turns.turn([(name,)]):
                 yield None
 
     async def changing(self, name: str, work: Callable[[Session], Awaitable[T]], *, single: bool = False) -> T:
@@ -193,7 +135,7 @@ class Connection:
             work: writes with the session it is given.
             single: whether it writes one document, which needs no transaction.
         """
-        async with self._turn(name):
+        async with self._turns.turn([(name,)]):
             if single or not self.server.transactions:
                 return await work(None)
             assert self._client is not None
@@ -210,10 +152,7 @@ class Connection:
             async with await self.collection(name).aggregate([{"$vectorSearch": stage}, {"$project": fields}]) as cursor:
                 return await cursor.to_list()
         except OperationFailure as error:
-            raise SearchRefused(error) from error
-
-    def _turn(self, name: str) -> asyncio.Lock:
-        return self._turns.setdefault(name, asyncio.Lock())
+            raise SearchRefused from error
 
     async def _has_search(self) -> bool:
         try:

@@ -5,7 +5,7 @@ The registry is asked anew for every call, since another process may have remove
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,10 +18,11 @@ from mastra_core.storage.vectors.checks import Row, Target, check_fits
 from mastra_core.storage.vectors.conditions import NEVER, Path
 from mastra_core.storage.vectors.engine import Search
 from mastra_core.storage.vectors.floats import Packed
+from mastra_core.storage.vectors.looking import How
 from mastra_core.storage.vectors.port import IndexDescription, Metric, VectorMatch
+from mastra_mongodb.address import Address
 from mastra_mongodb.faults import DRIVER_ERRORS, fault_of, is_busy, is_duplicate
 from mastra_mongodb.vector_connection import Collection, Connection, Session
-from mastra_mongodb.vector_connection import Search as How
 from mastra_mongodb.vector_documents import SENTINEL, Shape, keys_of
 from mastra_mongodb.vector_indexes import Indexes
 from mastra_mongodb.vector_registry import Index
@@ -35,9 +36,7 @@ class MongoDBVectorEngine:
     """Everything of the vector port, in one MongoDB database.
 
     Args:
-        uri: where the server is.
-        db_name: the database.
-        options: of pymongo's client, by its names.
+        address: where the database is.
         search: how vectors are searched.
         exact_limit: how many vectors a search may look at, one by one.
         shape: where a document has its vector.
@@ -46,11 +45,9 @@ class MongoDBVectorEngine:
 
     driver_errors: tuple[type[BaseException], ...] = DRIVER_ERRORS
 
-    def __init__(
-        self, uri: str, *, db_name: str, options: Mapping[str, Any], search: How, exact_limit: int, shape: Shape, wait_seconds: float
-    ) -> None:
+    def __init__(self, address: Address, *, search: How, exact_limit: int, shape: Shape, wait_seconds: float) -> None:
         self._shape = shape
-        self._connection = Connection(uri, db_name=db_name, options=options, search=search)
+        self._connection = Connection(address, search=search)
         self._indexes = Indexes(self._connection, shape=shape, wait_seconds=wait_seconds)
         self._searching = Searching(self._connection, indexes=self._indexes, shape=shape, exact_limit=exact_limit)
 
@@ -100,7 +97,7 @@ class MongoDBVectorEngine:
     async def update(self, name: str, target: Target, *, vector: Packed | None, metadata: str | None) -> int:
         """Change all vectors meant in one transaction, where the server has them."""
         index = await self._written(name, [] if vector is None else [vector])
-        changes = self._shape.changes(id="", vector=vector, metadata=metadata)
+        changes = self._shape.changes(vector=vector, metadata=metadata)
 
         async def change(collection: Collection, keys: list[Any], session: Session) -> int:
             return (await collection.update_many({"_id": {"$in": keys}}, {"$set": changes}, session=session)).matched_count

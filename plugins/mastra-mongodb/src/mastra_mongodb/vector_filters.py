@@ -38,13 +38,16 @@ Mql: TypeAlias = dict[str, Any]
 METADATA = "metadata"
 """The field of a document that holds what filters ask about (contract §8.5)."""
 
-_NO_LIST: Mapping[str, Any] = {"$not": {"$type": "array"}}
+_NO_LIST: Mql = {"$not": {"$type": "array"}}
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 
 
 def pushed(condition: Condition) -> Mql:
-    """A query that finds every document whose metadata meets *condition*, and as few others as MongoDB can tell; {} for all."""
+    """A query that finds every document whose metadata meets *condition*, and as few others as MongoDB can tell; {} for all.
+
+    What `filters.parse` gives is NEVER as a whole or not at all, so that no `$or`, which MongoDB refuses when it is empty, is.
+    """
     return _query(condition, (), exactly=False) or {}
 
 
@@ -62,13 +65,11 @@ def searched(condition: Condition, fields: Collection[str]) -> Mql:
 
 def _searched(condition: Condition, fields: Collection[str]) -> Mql | None:
     match condition:
-        case At(path, Equals(value)) if _is_plain(value) and value is not None and _name(path) in fields:
-            return {_name(path): {"$eq": value}}
-        case At(path, OneOf(values)) if all(_is_plain(value) and value is not None for value in values) and _name(path) in fields:
+        case At(path, (Equals(value) | Compares(_, value)) as inner) if _name(path) in fields and _is_plain(value) and value is not None:
+            return {_name(path): {"$eq" if isinstance(inner, Equals) else inner.how: value}}
+        case At(path, OneOf(values)) if _name(path) in fields and all(map(_is_plain, values)) and None not in values:
             return {_name(path): {"$in": list(values)}}
-        case At(path, Compares(how, operand)) if _is_plain(operand) and _name(path) in fields:
-            return {_name(path): {how: operand}}
-        case Some(conditions) if conditions:
+        case Some(conditions):
             found = [_searched(one, fields) for one in conditions]
             return None if None in found else {"$or": found}
     return None
@@ -87,57 +88,43 @@ def _query(condition: Condition, path: Path, *, exactly: bool) -> Mql | None:
             return None if exactly and None in parts else all_of(*(part for part in parts if part))
         case Some(conditions):
             parts = [_query(one, path, exactly=exactly) for one in conditions]
-            # MongoDB refuses an empty $or.
-            return {"$nor": [{}]} if not parts else None if None in parts else {"$or": parts}
+            return None if None in parts else {"$or": parts}
         case Not(inner):
             part = _query(inner, path, exactly=True)
             return None if part is None else {"$nor": [part]}
-    asked = _exactly(condition, _name(path)) if exactly else _asked(condition, _name(path))
-    return None if asked is None else _through_objects(condition, path, asked, exactly=exactly)
+    asked, also = _asked(condition)
+    if asked is None or (exactly and also is None):
+        return None
+    return _through_objects(condition, path, {_name(path): {**asked, **(also or {} if exactly else {})}}, exactly=exactly)
 
 
-def _asked(condition: Condition, name: str) -> Mql | None:
-    """The query for a value that may meet *condition*."""
+def _asked(condition: Condition) -> tuple[Mql | None, Mql | None]:
+    """What MongoDB is asked of a value that may meet *condition*, and what else so that exactly those answer; None where it cannot tell."""
     match condition:
         case Equals(value) if _is_plain(value):
-            return {name: {"$eq": value}}
+            return {"$eq": value}, _NO_LIST
         case OneOf(values) if all(map(_is_plain, values)):
-            return {name: {"$in": list(values)}}
+            return {"$in": list(values)}, {}
         case Compares(how, operand) if _is_plain(operand):
-            return {name: {how: operand}}
+            return {how: operand}, {"$type": "string" if isinstance(operand, str) else "number", **_NO_LIST}
         case HoldsAll(values) if all(map(_is_plain, values)):
-            return {name: {"$all": list(values)}}
+            return {"$all": list(values)}, {"$type": "array"}
         case HasSize(size) if size <= LARGEST:
-            return {name: {"$size": size}}
+            return {"$size": size}, {}
         case IsThere():
-            return {name: {"$exists": True}}
-        case Equals(dict()) | IsObject():
+            return {"$exists": True}, {}
+        case IsObject():
+            return {"$type": "object"}, _NO_LIST
+        case Equals(dict()):
             # MongoDB compares objects by the order of their fields too.
-            return {name: {"$type": "object"}}
+            return {"$type": "object"}, None
         case Equals(list() | tuple()) | HoldsOne():
-            return {name: {"$type": "array"}}
+            return {"$type": "array"}, None
         case HasText():
-            return {name: {"$type": ["string", "array"]}}
+            return {"$type": ["string", "array"]}, None
         case Fits():
-            return {name: {"$type": "string"}}
-    return None
-
-
-def _exactly(condition: Condition, name: str) -> Mql | None:
-    """The query for a value that meets *condition*; None where MongoDB means something else."""
-    asked = _asked(condition, name)
-    match condition:
-        case OneOf() | HasSize() | IsThere():
-            return asked
-        case Compares(_, operand) if asked is not None:
-            return {name: {**asked[name], "$type": "string" if isinstance(operand, str) else "number", **_NO_LIST}}
-        case Equals(value) if asked is not None and _is_plain(value):
-            return {name: {**asked[name], **_NO_LIST}}
-        case IsObject() if asked is not None:
-            return {name: {**asked[name], **_NO_LIST}}
-        case HoldsAll() if asked is not None:
-            return {name: {**asked[name], "$type": "array"}}
-    return None
+            return {"$type": "string"}, None
+    return None, None
 
 
 def _through_objects(condition: Condition, path: Path, asked: Mql, *, exactly: bool) -> Mql:

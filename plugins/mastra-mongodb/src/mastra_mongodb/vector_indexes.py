@@ -9,8 +9,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
+import attrs
 from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
 from pymongo.operations import SearchIndexModel
@@ -22,11 +24,11 @@ from mastra_core.storage.vectors.engine import NoIndex
 from mastra_core.storage.vectors.port import Metric
 from mastra_mongodb.vector_connection import REGISTRY, Connection
 from mastra_mongodb.vector_documents import SENTINEL, Shape
+from mastra_mongodb.vector_filters import METADATA
 from mastra_mongodb.vector_registry import (
     Index,
     SearchIndex,
     entry,
-    filter_fields,
     index_of,
     search_index_name,
     search_index_of,
@@ -36,6 +38,9 @@ from mastra_mongodb.vector_registry import (
 _log = logging.getLogger("mastra_mongodb")
 
 _ALREADY, _NO_NAMESPACE, _NO_SEARCH_INDEX = 68, 26, 27
+
+# Unauthorized, and what Atlas's shared clusters say in its place.
+_FORBIDDEN = frozenset({13, 8000})
 
 LOOK_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """Pauses between looks at a search index that is being built; the last one for all further."""
@@ -65,16 +70,13 @@ class Indexes:
         Raises:
             NoIndex: there is none.
         """
-        found = await self._registry.find_one({"_id": name})
-        if found is not None:
-            search = (
-                None if found.get("dimension") or found.get("autoEmbed") else await self._search_index(index_of({**found, "dimension": 1}))
-            )
-            return index_of(found, search=search)
-        older = await self._unregistered(name)
-        if older is None:
+        index = await self._registered(name)
+        if index is None:
             raise NoIndex(name)
-        return older
+        if not index.dimension and not index.embeds_itself and (search := await self._search_index(index)):
+            index = attrs.evolve(index, dimension=search.dimension, metric=search.metric or index.metric)
+        index.check_usable()
+        return index
 
     async def names(self) -> list[str]:
         """The names of all indexes."""
@@ -99,19 +101,15 @@ class Indexes:
         except NoIndex:
             index = await self._made(name, dimension=dimension, metric=metric)
         check_same_index(name, dimension=dimension, metric=metric, held_dimension=index.dimension, held_metric=index.metric)
-        named = filter_fields(fields)
+        named = [".".join((METADATA, *path)) for path in fields]
         if named and index.own:
-            await self._connection.collection(index.collection).create_indexes([IndexModel([(field, ASCENDING)]) for field in named])
+            await self._have_field_indexes(index, named)
         if self._connection.server.search:
             await self._have_search_index(index, named)
 
     async def remove(self, name: str) -> None:
         """Remove the index if it is there; of a collection that is not Mastra's own, the search indexes alone."""
-        found = await self._registry.find_one({"_id": name})
-        # What MongoDB embeds itself is not searched here, but removed like any.
-        index = (
-            index_of({**found, "autoEmbed": None, "dimension": found.get("dimension") or 1}) if found else await self._unregistered(name)
-        )
+        index = await self._registered(name)
         if index is None:
             return
         if index.own:
@@ -119,7 +117,7 @@ class Indexes:
         elif self._connection.server.search:
             for search in filter(None, (index.search_index, index.text_search_index)):
                 await self._drop_search_index(index, search)
-        self._known.pop((index.collection, index.search_index), None)
+        self.forget(index)
         await self._registry.delete_one({"_id": name})
 
     async def searchable(self, index: Index) -> SearchIndex:
@@ -155,10 +153,8 @@ class Indexes:
             raise InvalidInputError(msg)
         check_no_twin(name, known=await self.names())
         await self._check_free(name, dimension)
-        try:
+        with suppress(CollectionInvalid):  # it is there
             await self._connection.database.create_collection(name)
-        except CollectionInvalid:
-            _log.debug("the collection of the index is there", extra={"index": name})
         wanted = entry(name, dimension=dimension, metric=metric)
         try:
             held = await self._registry.find_one_and_update(
@@ -182,18 +178,36 @@ class Indexes:
             )
             raise InvalidInputError(msg) from error
 
+    async def _have_field_indexes(self, index: Index, fields: Collection[str]) -> None:
+        """Have an ordinary index for each of *fields*, along which writes by a filter find what they change: no search index serves them.
+
+        One that begins with the field does, whoever made it and whatever it is called. A user who may make none goes without.
+        """
+        collection = self._connection.collection(index.collection)
+        try:
+            there = {next(iter(found["key"])) async for found in await collection.list_indexes()}
+            if lacking := [field for field in fields if field not in there]:
+                await collection.create_indexes([IndexModel([(field, ASCENDING)]) for field in lacking])
+        except OperationFailure as error:
+            if error.code not in _FORBIDDEN:
+                raise
+            _log.warning(
+                "this user may not make indexes on the collection %r, so that whatever asks for vectors by %s reads all of it; "
+                "let a user who may run create_index once",
+                index.collection,
+                ", ".join(fields),
+            )
+
     async def _have_search_index(self, index: Index, fields: Collection[str]) -> None:
         there = await self._search_indexes(index.collection)
         found = there.get(index.search_index)
-        lacking = set(fields) - (found.filters if found else set())
         if found is None:
             definition = vector_definition(index, path=self._shape.path, filters=fields)
             await self._create_search_index(index, index.search_index, definition, "vectorSearch")
         else:
             found.check_is(index, path=self._shape.path)
-            if lacking and index.own:
-                filters = {name for name in found.filters if name not in {"_id", "document"}} | lacking
-                definition = vector_definition(index, path=self._shape.path, filters=filters)
+            if index.own and not found.filters.issuperset(fields):
+                definition = vector_definition(index, path=self._shape.path, filters=found.filters.union(fields))
                 await self._connection.collection(index.collection).update_search_index(index.search_index, definition)
         if index.own and index.text_search_index and index.text_search_index not in there:
             await self._create_search_index(index, index.text_search_index, {"mappings": {"dynamic": True}}, "search")
@@ -230,14 +244,16 @@ class Indexes:
 
     # --------------------------------------------------------------------------------------------------- search indexes
 
-    async def _unregistered(self, name: str) -> Index | None:
-        """An index without a registry document, of older releases; only a server with search indexes can tell."""
+    async def _registered(self, name: str) -> Index | None:
+        """What the registry says of an index, or the search index of one of before there was a registry."""
+        if (found := await self._registry.find_one({"_id": name})) is not None:
+            return index_of(found)
         if not self._connection.server.search:
             return None
-        found = (await self._search_indexes(name)).get(search_index_name(name))
-        if found is None or not found.dimension:
+        search = (await self._search_indexes(name)).get(search_index_name(name))
+        if search is None or not search.dimension:
             return None
-        return Index(name, name, found.name, f"{name}_search_index", found.dimension, found.metric or "cosine")
+        return Index(name, name, search.name, f"{name}_search_index", search.dimension, search.metric or "cosine")
 
     async def _search_index(self, index: Index) -> SearchIndex | None:
         return (await self._search_indexes(index.collection)).get(index.search_index) if self._connection.server.search else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
-import attrs
-
 from mastra_core import clock
 from mastra_core.errors import InvalidInputError
 from mastra_core.names import did_you_mean
@@ -27,34 +25,25 @@ class VectorRecord(TypedDict):
     metadata: NotRequired[Filter | None]
 
 
-@attrs.frozen
-class Columns:
-    """Records, as upsert takes them."""
-
-    vectors: Sequence[Any]
-    metadata: Sequence[Any] | None
-    ids: Sequence[Any] | None
-
-
-def columns(vectors: Any, *, metadata: Any, ids: Any) -> Columns:
-    """What upsert was given: vectors with metadata and ids beside them, or records that hold all three.
+def columns(vectors: Any, *, metadata: Any, ids: Any) -> dict[str, Any]:
+    """What the port's upsert takes, of vectors with metadata and ids beside them, or of records that hold all three.
 
     Raises:
         InvalidInputError: records and vectors together, records beside metadata or ids, or a record without values.
     """
-    given = list(vectors) if isinstance(vectors, Sequence) and not isinstance(vectors, str | bytes) else None
-    if given is None or not any(isinstance(one, Mapping) for one in given):
-        return Columns(vectors, metadata, ids)
+    given = list(vectors) if isinstance(vectors, Sequence) and not isinstance(vectors, str | bytes) else ()
+    if not any(isinstance(one, Mapping) for one in given):
+        return {"vectors": vectors, "metadata": metadata, "ids": ids}
     if metadata is not None or ids is not None:
         msg = "upsert: records hold their id and metadata themselves; leave out metadata= and ids=, or give plain vectors"
         raise InvalidInputError(msg)
     for place, one in enumerate(given):
         _check(one, f"vectors[{place}]")
-    return Columns(
-        [one["values"] for one in given],
-        [one.get("metadata") for one in given],
-        [clock.new_id() if one.get("id") is None else one["id"] for one in given],
-    )
+    return {
+        "vectors": [one["values"] for one in given],
+        "metadata": [one.get("metadata") for one in given],
+        "ids": [clock.new_id() if one.get("id") is None else one["id"] for one in given],
+    }
 
 
 def one_vector(*, query_vector: Any, vector: Any) -> Any:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
 
 from mastra_core.errors import InvalidInputError, StoredDataError, UnsupportedError
 from mastra_core.storage.vectors.checks import check_same_index
-from mastra_core.storage.vectors.conditions import Path
 from mastra_core.storage.vectors.port import METRICS, Metric
 from mastra_mongodb.vector_documents import Document
 
 _SIMILARITIES: Mapping[Metric, str] = {"cosine": "cosine", "euclidean": "euclidean", "dotproduct": "dotProduct"}
 _METRICS: Mapping[str, Metric] = {similarity: metric for metric, similarity in _SIMILARITIES.items()}
+
+ALWAYS_FILTERS = ("_id", "document")
+"""The fields beside metadata that every search index can be narrowed by."""
 
 
 @attrs.frozen
@@ -30,6 +32,7 @@ class Index:
         metric: what near means.
         own: whether the collection is Mastra's; otherwise it is somebody's who had one, and is never dropped.
         writable: whether vectors may be saved, changed and removed.
+        embeds_itself: whether MongoDB makes the vectors.
     """
 
     name: str
@@ -40,6 +43,27 @@ class Index:
     metric: Metric
     own: bool = True
     writable: bool = True
+    embeds_itself: bool = False
+
+    def check_usable(self) -> None:
+        """Refuse an index that cannot be searched here.
+
+        Raises:
+            UnsupportedError: MongoDB makes the vectors itself.
+            StoredDataError: the registry says no dimension, or a metric that there is not.
+        """
+        if self.embeds_itself:
+            msg = (
+                f"the index {self.name!r} was made with autoEmbed, so MongoDB embeds its texts itself; MongoDBVector of Python saves and "
+                "asks for vectors. Use an index of its own beside it"
+            )
+            raise UnsupportedError(msg)
+        if self.dimension < 1 or self.metric not in METRICS:
+            msg = (
+                f"the index {self.name!r}: its registry document has the dimension {self.dimension} and the metric {self.metric!r}, which "
+                f"is no index; mend it in the collection of vector indexes, or delete_index({self.name!r})"
+            )
+            raise StoredDataError(msg)
 
     def check_writable(self) -> None:
         """Refuse to write to a collection that was given for reading.
@@ -118,37 +142,20 @@ def entry(name: str, *, dimension: int, metric: Metric) -> dict[str, Any]:
     }
 
 
-def index_of(document: Document, *, search: SearchIndex | None = None) -> Index:
-    """The index that a registry document means; dimension and metric from its *search* index where older releases did not write them.
-
-    Raises:
-        UnsupportedError: MongoDB makes the vectors itself.
-        StoredDataError: the dimension is nowhere.
-    """
-    name = str(document["_id"])
-    if document.get("autoEmbed"):
-        msg = (
-            f"the index {name!r} was made with autoEmbed, so MongoDB embeds its texts itself; MongoDBVector of Python saves and asks for "
-            "vectors. Use an index of its own beside it"
-        )
-        raise UnsupportedError(msg)
-    own = not document.get("isByo")
-    dimension, metric = document.get("dimension") or (search and search.dimension), document.get("metric") or (search and search.metric)
-    if not isinstance(dimension, int | float) or dimension < 1 or (metric or "cosine") not in METRICS:
-        msg = (
-            f"the index {name!r}: its registry document has the dimension {document.get('dimension')!r} and the metric "
-            f"{document.get('metric')!r}, which is no index; mend it in the collection of vector indexes, or delete_index({name!r})"
-        )
-        raise StoredDataError(msg)
+def index_of(document: Document) -> Index:
+    """The index that a registry document means; with the dimension 0 where older releases did not write it."""
+    name, own = str(document["_id"]), not document.get("isByo")
+    dimension = document.get("dimension")
     return Index(
         name=name,
         collection=document.get("collectionName") or name,
         search_index=document.get("searchIndexName") or search_index_name(name),
         text_search_index=document.get("textSearchIndexName"),
-        dimension=int(dimension),
-        metric=metric or "cosine",
+        dimension=int(dimension) if isinstance(dimension, int | float) else 0,
+        metric=document.get("metric") or "cosine",
         own=own,
         writable=own or bool(document.get("allowWrites")),
+        embeds_itself=bool(document.get("autoEmbed")),
     )
 
 
@@ -173,14 +180,6 @@ def search_index_of(described: Document) -> SearchIndex:
 def vector_definition(index: Index, *, path: str, filters: Collection[str]) -> dict[str, Any]:
     """The definition of the search index of *index*, which a search can narrow by *filters*, its id and its text."""
     vector = {"type": "vector", "path": path, "numDimensions": index.dimension, "similarity": _SIMILARITIES[index.metric]}
-    return {"fields": [vector, *({"type": "filter", "path": name} for name in ordered(("_id", "document", *sorted(filters))))]}
-
-
-def filter_fields(fields: Sequence[Path]) -> list[str]:
-    """Metadata fields as documents have them, such as "metadata.thread_id"."""
-    return [".".join(("metadata", *path)) for path in fields]
-
-
-def ordered(names: Iterable[str]) -> list[str]:
-    """*names*, each once, in the order of their first."""
-    return list(dict.fromkeys(names))
+    return {
+        "fields": [vector, *({"type": "filter", "path": name} for name in (*ALWAYS_FILTERS, *sorted(set(filters) - set(ALWAYS_FILTERS))))]
+    }

@@ -1,21 +1,20 @@
 """How vectors are searched in MongoDB: along a search index, or by looking at each that may meet the filter.
 
-A score is computed here from the stored vector, so that it means the same as on every backend: Atlas maps a cosine to 0..1, and other
-servers do not. Must not know how indexes are made, or the driver.
+Atlas's own scores, which map a cosine to 0..1, are not used. Must not know how indexes are made, or the driver.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from mastra_core.errors import UnsupportedError
 from mastra_core.storage.vectors.conditions import ALWAYS, Condition, met
 from mastra_core.storage.vectors.engine import Search
-from mastra_core.storage.vectors.floats import Packed, nearness
-from mastra_core.storage.vectors.nearest import Nearest
+from mastra_core.storage.vectors.looking import LOOKED_AT, MOST, Look, Stored, TooMany
 from mastra_core.storage.vectors.port import VectorMatch
 from mastra_mongodb.vector_connection import Connection, SearchRefused, Session
 from mastra_mongodb.vector_documents import SENTINEL, Document, Shape, metadata_of
@@ -26,20 +25,8 @@ from mastra_mongodb.vector_registry import Index, SearchIndex
 PAGE = 500
 """Documents that are looked at together."""
 
-LOOKED_AT = 8
-"""How many times top_k of the nearest are asked for where the search index does not decide all of a filter."""
-
 CANDIDATES_EACH = 20
 """How many candidates along the search index for each match, as MongoDB and the TypeScript package have it."""
-
-MOST = 10_000
-"""Candidates of one search along an index, the server's limit."""
-
-Found = tuple[str, float, Packed, Mapping[str, Any]]
-
-
-class TooMany(Exception):
-    """More vectors would have to be looked at than the store allows."""
 
 
 class Searching:
@@ -89,8 +76,7 @@ class Searching:
         Raises:
             TooMany: the filter leaves more vectors than may be looked at.
         """
-        nearest = Nearest[Found](search.top_k)
-        look = _Look(index, search, self._shape)
+        look = Look(search, metric=index.metric)
         count = 0
         fields = {self._shape.path: 1, "metadata": 1}
         async with (
@@ -102,8 +88,8 @@ class Searching:
                 if count > self._exact_limit:
                     raise TooMany
                 # A page takes milliseconds to look at, in which the event loop has other things to do.
-                await asyncio.to_thread(look.at, page, nearest)
-        return [_match(found, search) for found in nearest.best()]
+                await asyncio.to_thread(look.at, _stored(page, index, self._shape))
+        return look.best()
 
     async def _pages(
         self, index: Index, query: Mql, fields: Mapping[str, Any], session: Session
@@ -141,11 +127,11 @@ class Searching:
             # Another process may have made the search index anew.
             self._indexes.forget(index)
             if (again := await self._indexes.searchable(index)) == known:
-                raise refused.error from None
+                raise refused.__cause__ or refused from None
             found = await self._run(index, search, again, limit)
-        nearest = Nearest[Found](search.top_k)
-        await asyncio.to_thread(_Look(index, search, self._shape).at, found, nearest)
-        return [_match(one, search) for one in nearest.best()], len(found) == limit
+        look = Look(search, metric=index.metric)
+        await asyncio.to_thread(look.at, _stored(found, index, self._shape))
+        return look.best(), len(found) == limit
 
     async def _run(self, index: Index, search: Search, known: SearchIndex, limit: int) -> list[dict[str, Any]]:
         stage: dict[str, Any] = {
@@ -174,29 +160,12 @@ class Searching:
         return UnsupportedError(msg)
 
 
-class _Look:
-    """Looks at documents for one search."""
-
-    def __init__(self, index: Index, search: Search, shape: Shape) -> None:
-        self._index = index
-        self._condition = search.condition
-        self._shape = shape
-        self._near = nearness(index.metric, search.vector)
-
-    def at(self, documents: Iterable[Document], nearest: Nearest[Found]) -> None:
-        """Keep the near ones whose metadata meets the condition."""
-        index = self._index
-        for one in documents:
-            if not self._shape.is_vector(one):
-                continue
-            vector = self._shape.vector(one, index=index.name, dimension=index.dimension)
-            name, score = str(one["_id"]), self._near(vector)
-            if nearest.would_keep(score, name):
-                metadata = metadata_of(one, index=index.name)
-                if met(self._condition, metadata):
-                    nearest.add(score, name, (name, score, vector, metadata))
-
-
-def _match(found: Found, search: Search) -> VectorMatch:
-    name, score, vector, metadata = found
-    return VectorMatch(id=name, score=score, metadata=metadata, vector=tuple(vector) if search.include_vector else None)
+def _stored(documents: Iterable[Document], index: Index, shape: Shape) -> Iterator[Stored]:
+    """Documents as they are looked at, without those that are no vectors."""
+    for one in documents:
+        if shape.is_vector(one):
+            yield (
+                str(one["_id"]),
+                shape.vector(one, index=index.name, dimension=index.dimension),
+                partial(metadata_of, one, index=index.name),
+            )

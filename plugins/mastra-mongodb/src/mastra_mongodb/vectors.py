@@ -7,17 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Never
 
 from mastra_core.errors import ConfigurationError
-from mastra_core.names import did_you_mean
 from mastra_core.storage.options import one_way, refuse_unknown
+from mastra_core.storage.vectors.looking import EXACT_SEARCH_LIMIT, How, check_search
 from mastra_core.storage.vectors.port import Filter, VectorMatch
 from mastra_core.storage.vectors.vectors import Vectors, operation
-from mastra_mongodb.vector_connection import SEARCHES, Search, where
+from mastra_mongodb.address import address
 from mastra_mongodb.vector_documents import Shape
 from mastra_mongodb.vector_engine import MongoDBVectorEngine
 from mastra_mongodb.vector_records import VectorRecord, columns, one_vector
-
-EXACT_SEARCH_LIMIT = 10_000
-"""How many vectors a search looks at one by one unless told otherwise: about 50 MB for 384 dimensions, half a second."""
 
 INDEX_WAIT_SECONDS = 60.0
 """How long create_index waits for a search index, as the TypeScript package does when asked."""
@@ -58,7 +55,7 @@ class MongoDBVector(Vectors):
         db_name: str | None = None,
         options: Mapping[str, Any] | None = None,
         embedding_field_path: str = "embedding",
-        search: Search = "auto",
+        search: How = "auto",
         exact_search_limit: int = EXACT_SEARCH_LIMIT,
         index_wait_seconds: float = INDEX_WAIT_SECONDS,
         **unknown: Never,
@@ -66,11 +63,8 @@ class MongoDBVector(Vectors):
         refuse_unknown(unknown, known=_OPTIONS, at="MongoDBVector")
         one_way({"uri": uri}, of="MongoDBVector", example="MongoDBVector(uri='mongodb://localhost:27017', db_name='mastra')")
         _check(embedding_field_path, search, exact_search_limit, index_wait_seconds)
-        address, database = where(uri, db_name=db_name)
         engine = MongoDBVectorEngine(
-            address,
-            db_name=database,
-            options=options or {},
+            address(uri, db_name=db_name, options=options, of="MongoDBVector"),
             search=search,
             exact_limit=exact_search_limit,
             shape=Shape(tuple(embedding_field_path.split("."))),
@@ -83,7 +77,7 @@ class MongoDBVector(Vectors):
         self,
         index_name: str,
         *,
-        vectors: Sequence[Sequence[float]] | Sequence[VectorRecord],
+        vectors: Sequence[Sequence[float] | VectorRecord],
         metadata: Sequence[Filter | None] | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[str]:
@@ -99,8 +93,7 @@ class MongoDBVector(Vectors):
             InvalidInputError: a vector, id, or metadata was refused; nothing was sent.
             IndexNotFoundError: there is no such index.
         """
-        given = columns(vectors, metadata=metadata, ids=ids)
-        return await super().upsert(index_name, vectors=given.vectors, metadata=given.metadata, ids=given.ids)
+        return await super().upsert(index_name, **columns(vectors, metadata=metadata, ids=ids))
 
     @operation
     async def query(
@@ -140,12 +133,7 @@ def _check(path: object, search: object, limit: object, wait: object) -> None:
             f"'text.embedding', found {path!r}"
         )
         raise ConfigurationError(msg)
-    if search not in SEARCHES:
-        msg = f"MongoDBVector: search is one of {', '.join(map(repr, SEARCHES))}, found {search!r}{did_you_mean(search, SEARCHES)}"
-        raise ConfigurationError(msg)
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        msg = f"MongoDBVector: exact_search_limit is a whole number of vectors from 1, found {limit!r}"
-        raise ConfigurationError(msg)
+    check_search(search, limit=limit, at="MongoDBVector")
     if isinstance(wait, bool) or not isinstance(wait, int | float) or wait < 0:
         msg = f"MongoDBVector: index_wait_seconds is a number of seconds from 0, found {wait!r}"
         raise ConfigurationError(msg)

@@ -7,7 +7,7 @@ must not know any command.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +43,7 @@ def encoded(kind: Kind[Any], name: str, value: Any) -> Any:
         return None
     at = f"{kind.name}.{name}"
     if field.type == "json":
-        return _bson(value, at, MAX_DEPTH)
+        return as_bson(value, at)
     if field.type == "json_text":
         return dump_json(value, at=at, any_unicode=True)
     return float(value) if field.type == "float" else value
@@ -88,7 +88,7 @@ def _read(kind: Kind[Any], key: Key, field: Field, value: Any) -> Any:
     if field.type not in {"json", "json_text"} or value is None or isinstance(value, str):
         return from_stored(kind, key, field, value)
     try:
-        plain = _json(value)
+        plain = as_json(value)
     except TypeError as error:
         raise undecodable(kind.name, key, field.name, value, f"holds {error}") from error
     return from_stored(kind, key, field, plain)
@@ -100,25 +100,52 @@ def check_size(kind: Kind[Any], key: Key, document: Mapping[str, Any]) -> None:
     Raises:
         InvalidInputError: it is over 16 MiB; the message names the largest field.
     """
-    size = _size(document)
+    names = {field.column: field.name for field in kind.fields}
+    encoded_small(document, at=f"{kind.name} {'/'.join(key)}", shown=lambda column: names.get(column, column))
+
+
+def encoded_small(document: Mapping[str, Any], *, at: str, shown: Callable[[str], str], beside: int = 0) -> bytes:
+    """*document* as BSON, where it is small enough for MongoDB.
+
+    Args:
+        document: made by `as_bson`.
+        at: what it is of, for messages.
+        shown: the name of one of its fields for messages.
+        beside: bytes that will be stored with it.
+
+    Raises:
+        InvalidInputError: it is over 16 MiB; the message names the largest field.
+    """
+    raw = _encoded(document)
+    size = len(raw) + beside
     if size > MAX_BYTES:
-        largest = max(document, key=lambda column: _size({column: document[column]}))
-        name = next((field.name for field in kind.fields if field.column == largest), largest)
+        sizes = {name: len(_encoded({name: value})) for name, value in document.items()}
+        largest = max(sizes, key=sizes.__getitem__)
         raise InvalidInputError(
-            f"{kind.name} {'/'.join(key)}: has {size:,} bytes, and MongoDB holds at most {MAX_BYTES:,} of them in one document; "
-            f"the largest field is {name} with {_size({largest: document[largest]}):,}. Store large values elsewhere and save a reference."
+            f"{at}: has {size:,} bytes, and MongoDB holds at most {MAX_BYTES:,} of them in one document; the largest field is "
+            f"{shown(largest)} with {sizes[largest]:,}. Store large values elsewhere and save a reference."
         )
+    return raw
 
 
-def _size(document: Mapping[str, Any]) -> int:
+def _encoded(document: Mapping[str, Any]) -> bytes:
     try:
-        return len(bson.encode(document, codec_options=CODEC))
+        return bson.encode(document, codec_options=CODEC)
     except InvalidDocument as error:
         raise InvalidInputError(f"cannot be written as BSON: {error}") from error
 
 
-def _bson(value: Json, at: str, depth: int) -> Json:
-    """*value* of plain dicts and lists that nobody else holds; refuses what would not come back equal."""
+def as_bson(value: Json, at: str, depth: int = MAX_DEPTH) -> Json:
+    """*value* of plain dicts and lists that nobody else holds; refuses what would not come back equal.
+
+    Args:
+        value: what JSON holds.
+        at: where it stands, for messages.
+        depth: of lists and objects, at most.
+
+    Raises:
+        InvalidInputError: JSON or BSON cannot hold it; the message names the path to it.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -141,9 +168,9 @@ def _bson(value: Json, at: str, depth: int) -> Json:
             if not isinstance(name, str):
                 raise InvalidInputError(f"{at}: the key {name!r} is a {type(name).__name__}; JSON keys are strings, so write {str(name)!r}")
             check_text(name, at=f"{at} (a key)")
-        return {name: _bson(held, f"{at}.{name}", depth - 1) for name, held in value.items()}
+        return {name: as_bson(held, f"{at}.{name}", depth - 1) for name, held in value.items()}
     if isinstance(value, list | tuple):
-        return [_bson(held, f"{at}[{index}]", depth - 1) for index, held in enumerate(value)]
+        return [as_bson(held, f"{at}[{index}]", depth - 1) for index, held in enumerate(value)]
     msg = f"{at}: a {type(value).__name__} cannot be stored as JSON; convert it first (a datetime: its isoformat(), a set: a list)"
     raise InvalidInputError(msg)
 
@@ -153,7 +180,7 @@ def _shown(number: int) -> str:
     return str(number) if abs(number) < 10**40 else f"of {number.bit_length()} bits"
 
 
-def _json(value: Any) -> Json:
+def as_json(value: Any) -> Json:
     """A stored value as JSON has it: a date as `JSON.stringify` writes it, a number that is none as null.
 
     Raises:
@@ -167,13 +194,16 @@ def _json(value: Any) -> Json:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _json(held) for name, held in value.items()}
+        return {name: as_json(held) for name, held in value.items()}
     if isinstance(value, list):
-        return [_json(held) for held in value]
+        return [as_json(held) for held in value]
     if isinstance(value, datetime):
         return clock.to_text(value)
     if isinstance(value, bson.ObjectId):
         return str(value)
+    if isinstance(value, bson.DBRef):
+        # What the driver makes of an object with `$ref` and `$id`.
+        return as_json(value.as_doc())
     raise TypeError(f"a value of BSON's type {type(value).__name__}, which JSON has not")
 
 

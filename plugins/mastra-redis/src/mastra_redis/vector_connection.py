@@ -8,22 +8,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from mastra_core.errors import UnsupportedError
+from mastra_core.storage.vectors.looking import How
 from mastra_core.storage.vectors.port import Metric
 from mastra_redis.connections import AT_ONCE, Caller, Confirmation
 from mastra_redis.setup import Client
 from mastra_redis.vector_keys import ASIDE, Clause, Index
 from mastra_redis.vector_scripts import LOOK, SETTLE
-
-How: TypeAlias = Literal["auto", "native", "exact"]
-"""How vectors are searched: along the server's search index, by looking at each of them, or the first where the server has it."""
-
-SEARCHES: tuple[How, ...] = ("auto", "native", "exact")
 
 LARGEST_DIMENSION = 32_768
 """Of a vector in a search index."""
@@ -107,6 +103,11 @@ class Connection:
     def client(self) -> Client:
         """The client, made now if it was not yet."""
         return self._caller.client
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether what is sent is encrypted."""
+        return self._caller.speaks_tls
 
     async def open(self) -> None:
         """Connect, and ask whether the server searches.

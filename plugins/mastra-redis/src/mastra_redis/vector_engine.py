@@ -13,12 +13,13 @@ from mastra_core.storage.vectors.checks import Row, Target, check_fits
 from mastra_core.storage.vectors.conditions import NEVER, Path
 from mastra_core.storage.vectors.engine import Search
 from mastra_core.storage.vectors.floats import Packed
+from mastra_core.storage.vectors.looking import How
 from mastra_core.storage.vectors.port import IndexDescription, Metric, VectorMatch
 from mastra_redis.committing import TRIES, conflict, pause
 from mastra_redis.connections import Confirmation
 from mastra_redis.faults import NotConfirmed, WriteInterrupted, diagnose
 from mastra_redis.setup import Client
-from mastra_redis.vector_connection import STEP, Connection, How, Stale
+from mastra_redis.vector_connection import STEP, Connection, Stale
 from mastra_redis.vector_indexes import Indexes, digest
 from mastra_redis.vector_keys import Index, VectorKeys
 from mastra_redis.vector_rows import check_batch, stored
@@ -135,7 +136,7 @@ class RedisVectorEngine:
 
     def diagnose(self, error: BaseException) -> Fault | None:
         """What an error of redis-py means."""
-        return diagnose(error)
+        return diagnose(error, tls=self._connection.speaks_tls)
 
     async def _at(self, name: str, work: Callable[[Index], Awaitable[T]], *, vectors: Sequence[Packed] = ()) -> T:
         """What *work* gives for the index, done again when the index or what was found in it has changed meanwhile.

@@ -1,21 +1,20 @@
 """How vectors are searched in Redis: along a search index, or by looking at each that may meet the filter.
 
-A score is computed here from the stored vector, so that it means the same as on every backend. Must not know how indexes are made, or the
-driver.
+Must not know how indexes are made, or the driver.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from mastra_core.errors import StorageUnavailableError, UnsupportedError
-from mastra_core.storage.records.kind import Json
 from mastra_core.storage.vectors.conditions import ALWAYS, Condition, met
 from mastra_core.storage.vectors.engine import Search
-from mastra_core.storage.vectors.floats import Packed, nearness, to_bytes
-from mastra_core.storage.vectors.nearest import Nearest
+from mastra_core.storage.vectors.floats import to_bytes
+from mastra_core.storage.vectors.looking import LOOKED_AT, MOST, Look, Stored, TooMany
 from mastra_core.storage.vectors.port import VectorMatch
 from mastra_redis.vector_connection import LARGEST_DIMENSION, Connection, Progress, Row
 from mastra_redis.vector_indexes import Indexes
@@ -23,20 +22,8 @@ from mastra_redis.vector_keys import ASIDE, IDS, MARKED, Clause, Index, clauses
 from mastra_redis.vector_rows import is_plain, metadata_of, vector_of
 from mastra_redis.vector_scripts import SIZES
 
-LOOKED_AT = 8
-"""How many times top_k of the nearest are asked for where marks do not decide all of a filter."""
-
 SPARE = 16
 """How many more than top_k are asked for, so that equally near ones come in the order of their ids."""
-
-MOST = 10_000
-"""Vectors that one search along an index answers at most."""
-
-Found = tuple[str, float, Packed, Mapping[str, Json]]
-
-
-class TooMany(Exception):
-    """More vectors would have to be looked at than the store allows."""
 
 
 class Searching:
@@ -84,12 +71,12 @@ class Searching:
         Raises:
             TooMany: marks leave more vectors than may be looked at.
         """
-        nearest, look = Nearest[Found](search.top_k), _Look(index, search)
+        look = Look(search, metric=index.metric)
         async with aclosing(self._candidates(index, told, vectors=True, at_most=self._exact_limit)) as pages:
             async for _, rows in pages:
                 # A page takes milliseconds to look at, in which the event loop has other things to do.
-                await asyncio.to_thread(look.at, rows, nearest)
-        return [_match(one, search) for one in nearest.best()]
+                await asyncio.to_thread(look.at, _stored(rows, index))
+        return look.best()
 
     async def _candidates(
         self, index: Index, told: Sequence[Clause], *, vectors: bool, at_most: int | None = None
@@ -156,11 +143,11 @@ class Searching:
         # The search index of a server that has just started is built anew.
         if found is None or progress is None or not progress.built:
             return progress, False, []
-        nearest = Nearest[Found](search.top_k)
+        look = Look(search, metric=index.metric)
         # One that was written in between is in both; what is missing in part was removed in between.
         once = {row[0]: row for row in (*found, *along.aside) if row[1] is not None and row[2] is not None}
-        await asyncio.to_thread(_Look(index, search).at, once.values(), nearest)
-        return progress, len(found) >= limit, [_match(one, search) for one in nearest.best()]
+        await asyncio.to_thread(look.at, _stored(once.values(), index))
+        return progress, len(found) >= limit, look.best()
 
     async def _aside(self, index: Index) -> list[Row]:
         """The vectors that the search index cannot hold."""
@@ -199,25 +186,6 @@ class Searching:
         )
 
 
-class _Look:
-    """Looks at rows for one search."""
-
-    def __init__(self, index: Index, search: Search) -> None:
-        self._index = index
-        self._condition = search.condition
-        self._near = nearness(index.metric, search.vector)
-
-    def at(self, rows: Iterable[Row], nearest: Nearest[Found]) -> None:
-        """Keep the near ones whose metadata meets the condition."""
-        for row in rows:
-            vector = vector_of(row, self._index)
-            name, score = row[0].decode(), self._near(vector)
-            if nearest.would_keep(score, name):
-                metadata = metadata_of(row, self._index)
-                if met(self._condition, metadata):
-                    nearest.add(score, name, (name, score, vector, metadata))
-
-
-def _match(found: Found, search: Search) -> VectorMatch:
-    name, score, vector, metadata = found
-    return VectorMatch(id=name, score=score, metadata=metadata, vector=tuple(vector) if search.include_vector else None)
+def _stored(rows: Iterable[Row], index: Index) -> Iterator[Stored]:
+    """Rows as they are looked at."""
+    return ((row[0].decode(), vector_of(row, index), partial(metadata_of, row, index)) for row in rows)

@@ -6,17 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Never
 
 from mastra_core.errors import ConfigurationError
-from mastra_core.names import did_you_mean
 from mastra_core.storage.options import one_way, refuse_unknown
+from mastra_core.storage.vectors.looking import EXACT_SEARCH_LIMIT, How, check_search
 from mastra_core.storage.vectors.vectors import Vectors
 from mastra_redis import options
 from mastra_redis.connections import Confirmation
 from mastra_redis.setup import Client, Target, of_parts, target
-from mastra_redis.vector_connection import SEARCHES, How
 from mastra_redis.vector_engine import RedisVectorEngine
-
-EXACT_SEARCH_LIMIT = 10_000
-"""How many vectors a search looks at one by one unless told otherwise."""
 
 _OPTIONS = (
     "id", "connection_string", "host", "port", "username", "password", "db", "client", "key_prefix", "search", "exact_search_limit",
@@ -119,12 +115,7 @@ def _there(url: str | None, client: Client | None, node: Mapping[str, Any]) -> T
 
 
 def _check(search: object, limit: object, wait_seconds: object) -> None:
-    if search not in SEARCHES:
-        msg = f"RedisVector: search is one of {', '.join(map(repr, SEARCHES))}, found {search!r}{did_you_mean(search, SEARCHES)}"
-        raise ConfigurationError(msg)
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        msg = f"RedisVector: exact_search_limit is a whole number of vectors from 1, found {limit!r}"
-        raise ConfigurationError(msg)
+    check_search(search, limit=limit, at="RedisVector")
     # WAIT takes 0 for ever, and whole milliseconds.
     if isinstance(wait_seconds, bool) or not isinstance(wait_seconds, int | float) or not 0.001 <= wait_seconds <= 3600:
         raise ConfigurationError(f"RedisVector: wait_seconds is {wait_seconds!r}; give between 0.001 and 3600 seconds")
