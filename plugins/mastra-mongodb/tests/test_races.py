@@ -5,13 +5,36 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+import pytest
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener
 
 from mastra_core.testing.samples import a_message, a_thread
 from mastra_mongodb.store import MongoDBStore
 from tests.contract.merging import assert_all_survive, merge, prepare
-from tests.contract.racing import assert_one_won_and_nothing_is_lost, race, suspend
+from tests.contract.racing import assert_one_won_and_nothing_is_lost, at_once, race, suspend
+
+SAVER = """
+import asyncio, sys
+from mastra_core.testing.samples import a_message, a_thread
+from mastra_mongodb.store import MongoDBStore
+
+async def main(url, process, savers, turns, bulk):
+    async with MongoDBStore(uri=url, transactions=False) as store:
+        await store.memory.get_thread_by_id("t")
+        store.records.engine._connection.has_bulk_write = bool(bulk)
+        print("ready", flush=True)
+        sys.stdin.readline()
+
+        async def save(saver):
+            for turn in range(turns):
+                pair = [a_message(f"{process}-{saver}-{turn}{part}", created=turn) for part in "ua"]
+                await store.memory.save_turn(thread=a_thread(), messages=pair, existed=turn > 0)
+
+        await asyncio.gather(*map(save, range(savers)))
+
+asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
+"""
 
 
 class Tries(CommandListener):
@@ -45,6 +68,27 @@ async def test_of_sixteen_resumes_in_four_processes_one_wins_and_no_result_is_lo
     await suspend(mongodb_url)
     winners = await asyncio.to_thread(race, mongodb_url)
     await assert_one_won_and_nothing_is_lost(mongodb_url, winners)
+
+
+@pytest.mark.parametrize("bulk", [True, False], ids=["mongodb-8", "before-8"])
+async def test_without_transactions_32_savers_in_four_processes_lose_nothing_and_no_reader_sees_half_a_turn(mongodb_url, bulk):
+    """Eight savers in each of four processes save turns into one thread; readers beside them see both messages of a turn or none."""
+    turns, seen = 4, []
+    async with MongoDBStore(uri=mongodb_url, transactions=False) as store:
+        await store.init()
+        saving = asyncio.create_task(asyncio.to_thread(at_once, SAVER, mongodb_url, numbers=(8, turns, int(bulk))))
+        while not saving.done():
+            turn = await store.memory.read_turn("t", resource_id="r", last=1000)
+            names = [message.id for message in turn.messages]
+            assert len(names) == 2 * len({name[:-1] for name in names}), "a turn was seen in part"
+            assert (turn.thread is None) == (not names)
+            seen.append(len(names))
+        await saving
+        found = [message.id for message in await store.memory.list_messages("t", per_page=None)]
+    assert seen == sorted(seen)
+    assert any(0 < n < 64 * turns for n in seen), "the readers came too early or too late to see anything"
+    expected = {f"{process}-{saver}-{turn}{part}" for process in range(4) for saver in range(8) for turn in range(turns) for part in "ua"}
+    assert (set(found), len(found)) == (expected, len(expected))
 
 
 async def test_a_write_conflict_is_tried_again(mongodb_url):

@@ -1,8 +1,8 @@
-"""The budget of one agent turn, counted by the driver's own listener; and that no path reads what it does not need."""
+"""The budget of one agent turn, counted by the driver's own listener."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 from urllib.parse import urlsplit
 
 import pymongo
@@ -12,16 +12,12 @@ from pymongo.monitoring import CommandListener
 
 from mastra_core.storage.records.changes import Delete, Patch, Save
 from mastra_core.storage.records.kinds import KINDS, MESSAGES, THREADS
-from mastra_core.storage.records.query import Cursor, Get, Is, Query, Window
-from mastra_core.testing.samples import a_message, a_resource, a_thread, at
-from mastra_mongodb.indexes import defaults
-from mastra_mongodb.reading import _asked
+from mastra_core.storage.records.query import Get, Is, Window
+from mastra_core.testing.samples import a_message, a_resource, a_thread
 from mastra_mongodb.store import MongoDBStore
-from mastra_mongodb.wire import document_of, key_filter
+from mastra_mongodb.wire import document_of
 
-# SecantusDB sorts a thread for each read of its end, which takes minutes for 100,000 messages; a mongod reads along the index.
-LONG = 100_000 if "MASTRA_TEST_MONGODB_URL" in os.environ else 10_000
-SIZES = [10, 1_000, pytest.param(LONG, marks=pytest.mark.scale)]
+SIZES = [10, 1_000, pytest.param(100_000, marks=pytest.mark.scale)]
 
 
 class Commands(CommandListener):
@@ -75,9 +71,13 @@ def exchange(number, thread_id="t"):
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_turn_is_one_command_to_read_and_two_to_write(counted, mongodb_url, size):
-    """MongoDB's row of the budget: one aggregate; one bulk write and the commit; the same for a thread of any length."""
+    """One aggregate; one bulk write and the commit.
+
+    Must hold: "Commands per turn as budgeted, by pymongo's command listener, the same at 10 / 1,000 / 100,000 messages."
+    """
     store, commands = counted
-    load(mongodb_url, size)
+    # Beside the loop: a client whose loop stands still takes its server for dead, and asks again.
+    await asyncio.to_thread(load, mongodb_url, size)
     turn = await store.memory.read_turn("t", resource_id="r", last=10, with_resource=True)
     assert commands.taken() == ["aggregate"]
     assert [message.id for message in turn.messages] == [f"m{n:06}" for n in range(size - 10, size)]
@@ -129,69 +129,3 @@ async def test_a_prepared_database_opens_with_one_read(counted, mongodb_url):
         await store.close()
     assert again.taken() == ["aggregate"]
     assert commands.taken() == []
-
-
-def every_list():
-    for kind in KINDS:
-        for path in kind.paths:
-            for descending in (False, True):
-                for after in (None, Cursor(at(5), ("m",) * len(kind.key))):
-                    yield Query(kind, path.name, at=dict.fromkeys(path.by, "t"), after=after, descending=descending, limit=10)
-
-
-def stages_of(plan):
-    """Every stage that an explanation names."""
-    if isinstance(plan, dict):
-        return (
-            {plan["stage"]}
-            if "stage" in plan and len(plan) == 1
-            else {*([plan["stage"]] if "stage" in plan else []), *(stage for held in plan.values() for stage in stages_of(held))}
-        )
-    return {stage for held in plan for stage in stages_of(held)} if isinstance(plan, list) else set()
-
-
-def path_is_open(query):
-    return not query.at
-
-
-@pytest.mark.parametrize(
-    "query", list(every_list()), ids=lambda query: f"{query.kind.name}.{query.path}-{query.descending}-{query.after is not None}"
-)
-async def test_no_list_reads_a_whole_collection_or_sorts(counted, mongodb_url, query):
-    """Each path has an index: what is shared first, then its order. The server is asked for its plan: no COLLSCAN, no SORT.
-
-    SecantusDB's planner is simpler than mongod's: of it only lists from their beginning, along a path that shares something, are asked, and it sorts.
-    """
-    load(mongodb_url, 50)
-    with pymongo.MongoClient(mongodb_url) as client:
-        database = client[urlsplit(mongodb_url).path.strip("/")]
-        for branch in _asked(query).branches:
-            match, sort = branch.pipeline[0]["$match"], branch.pipeline[1]["$sort"]
-            shared = [name for name, asked in match.items() if asked is None or isinstance(asked, str)]
-            fits = [
-                i.keys for i in defaults() if i.collection == branch.collection and {*shared} == {name for name, _ in i.keys[: len(shared)]}
-            ]
-            assert any([name for name, _ in keys[len(shared) :]] == list(sort) for keys in fits), (shared, sort)
-            assert set(sort.values()) == {-1 if query.descending else 1}
-            told = database.command(
-                "explain", {"find": branch.collection, "filter": match, "sort": sort, "limit": 10}, verbosity="queryPlanner"
-            )
-            stages = stages_of(told["queryPlanner"]["winningPlan"])
-            if "secantusVersion" not in client.server_info():
-                assert not stages & {"COLLSCAN", "SORT"}, told["queryPlanner"]["winningPlan"]
-            elif shared and query.after is None and not path_is_open(query):
-                assert "IXSCAN" in stages
-                assert "COLLSCAN" not in stages
-
-
-async def test_a_record_is_found_along_the_index_of_its_key(counted, mongodb_url):
-    """Getting by key never reads a collection."""
-    with pymongo.MongoClient(mongodb_url) as client:
-        database = client[urlsplit(mongodb_url).path.strip("/")]
-        for kind in KINDS:
-            told = database.command(
-                "explain", {"find": kind.name, "filter": key_filter(kind, ("a",) * len(kind.key))}, verbosity="queryPlanner"
-            )
-            stages = stages_of(told["queryPlanner"]["winningPlan"])
-            assert "IXSCAN" in stages
-            assert "COLLSCAN" not in stages

@@ -40,7 +40,7 @@ _NO_SUCH_COLLECTION = 26
 
 CONTENT = "conditions on the inside of message content, which is text, are evaluated here: what they skip is read"
 TRANSACTIONAL: Mapping[str, Support] = {**dict.fromkeys(CAPABILITIES, FULL), "filters": emulated(CONTENT)}
-ATOMIC = "no transactions: five commands for a batch, which a crash leaves to be completed by whoever comes next"
+ATOMIC = "no transactions: readers wait for a batch that is under way, and whoever comes next completes or takes back what a crash left"
 JOURNALED: Mapping[str, Support] = {**TRANSACTIONAL, "atomic": emulated(ATOMIC), "decide": emulated(ATOMIC)}
 TransactionsWanted = bool | None
 """True: refuse a server without; False: never; None: where the server has them."""
@@ -79,6 +79,7 @@ class MongoDBEngine:
         self._indexes = tuple(indexes)
         self._schema = self._schema_for(journal=transactions is False)
         self._connection: Connection | None = None
+        self._kept_journal: Journal | None = None
         self._queues = Queues[tuple[str, Key]]()
         self.capabilities: Mapping[str, Support] = JOURNALED if transactions is False else TRANSACTIONAL
         self.transactional = transactions is not False
@@ -99,6 +100,9 @@ class MongoDBEngine:
 
     async def close(self) -> None:
         """Close the client, unless it was handed in."""
+        journal, self._kept_journal = self._kept_journal, None
+        if journal is not None:
+            await journal.close()
         connection, self._connection = self._connection, None
         if connection is not None and not self._keeps_client:
             await connection.client.close()
@@ -189,7 +193,9 @@ class MongoDBEngine:
 
     @property
     def _journal(self) -> Journal | None:
-        return None if self.transactional else Journal(self._open)
+        if self._kept_journal is None and not self.transactional:
+            self._kept_journal = Journal(self._open)
+        return self._kept_journal
 
     @property
     def _batches(self) -> Transactions | Journal:

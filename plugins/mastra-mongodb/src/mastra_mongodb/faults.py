@@ -97,13 +97,13 @@ def fault_of(error: BaseException, *, database: str) -> Fault | None:
     if isinstance(error, ServerSelectionTimeoutError):
         # Nothing was sent.
         found = f"no server that takes writes answered within the time allowed ({_said(error)})"
-        return Fault(
-            error=StorageUnavailableError,
-            message=(
-                f"{where}: {found}. Check that it runs, the host and port in the uri, and the network; "
-                "serverSelectionTimeoutMS sets the time."
-            ),
+        mend = (
+            "Name the file of its authority by tlsCAFile, and the host as its certificate does."
+            if "CERTIFICATE_VERIFY_FAILED" in found
+            else "Check that it runs, the host and port in the uri, tls=true if it wants TLS and none if not, and the network; "
+            "serverSelectionTimeoutMS sets the time."
         )
+        return Fault(error=StorageUnavailableError, message=f"{where}: {found}. {mend}")
     if isinstance(error, ConfigurationError | InvalidURI):
         return Fault(error=StorageUnavailableError, message=f"{where}: the uri or an option cannot be used ({type(error).__name__})")
     if isinstance(error, PyMongoError) and is_lost(error):

@@ -49,7 +49,7 @@ def _filter(kind: Kind[Any], condition: Condition) -> Document:
     if isinstance(condition, Between):
         return _between(field.column, condition) if field.type == "time" and len(condition.field) == 1 else NEVER
     if len(condition.field) > 1 or field.type == "json":
-        return {"$expr": _expression(field, condition)}
+        return {**_beside(field, condition), "$expr": _expression(field, condition)}
     match condition:
         case Is(value=None) | Missing():
             return {field.column: None}
@@ -57,7 +57,7 @@ def _filter(kind: Kind[Any], condition: Condition) -> Document:
             return {field.column: {"$ne": None}}
         case Is(value=value):
             known, operand = _operand(value)
-            return {field.column: {"$eq": operand}} if known else NEVER
+            return {field.column: operand} if known else NEVER
     return NEVER
 
 
@@ -99,6 +99,14 @@ def _expression(field: Field, condition: Condition) -> Document:
             within = [{"$in": [{"$literal": operand}, held]} for _, operand in operands]
             return {"$and": [*reached, {"$isArray": [value]}, *within, all(known for known, _ in operands)]}
     raise TypeError(condition)
+
+
+def _beside(field: Field, condition: Condition) -> Document:
+    """What finds no fewer than the expression does and is found along an index, where there is one."""
+    match condition:
+        case Is(value=str() | bool() as wanted):
+            return {".".join((field.column, *condition.field[1:])): wanted}
+    return {}
 
 
 def _operand(value: Any) -> tuple[bool, Any]:

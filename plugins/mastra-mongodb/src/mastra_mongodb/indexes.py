@@ -1,4 +1,4 @@
-"""Which indexes each collection has: the key, as TypeScript makes it, and one for every path in its total order.
+"""Which indexes each collection has: the key, as TypeScript makes it, one for every path in its total order, one for the status of runs.
 
 TypeScript's other indexes are beginnings of ours, or serve questions that are not asked here; they are neither made nor touched. Knows
 kinds and what an index is; must not know any command but createIndexes.
@@ -16,11 +16,15 @@ import attrs
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.records.kind import Kind, Path
 from mastra_core.storage.records.kinds import KINDS, SCHEMA_VERSION
+from mastra_core.storage.records.run_kinds import RUNS
 from mastra_core.storage.records.wire import dump_json
 from mastra_mongodb.wire import columns_of
 
 MIGRATIONS = "mastra_migrations"
 """The collection that remembers the fingerprints of what was added; TypeScript has none of that name."""
+
+STATUS = "snapshot.status"
+"""Where the document of a workflow's run has its status."""
 
 LIFETIMES = "lifetimes"
 """The `_id` of the document there that says what expires when."""
@@ -92,9 +96,15 @@ def unique(kind: Kind[Any]) -> Index:
     return Index(kind.name, tuple((column, 1) for column in key_columns(kind)), {"unique": True})
 
 
+def _of_status(kind: Kind[Any]) -> tuple[Index, ...]:
+    """Who asks for the suspended runs of all workflows finds few among many; writing a run moves it there when its status changes alone."""
+    path = kind.path("all") if kind is RUNS else None
+    return () if path is None else (Index(kind.name, tuple((column, 1) for column in (STATUS, *order_of(kind, path)))),)
+
+
 def defaults(kinds: Sequence[Kind[Any]] = KINDS) -> tuple[Index, ...]:
     """Every index that reads and writes use."""
-    return tuple(index for kind in kinds for index in (unique(kind), *(_index(kind, path) for path in kind.paths)))
+    return tuple(index for kind in kinds for index in (unique(kind), *(_index(kind, path) for path in kind.paths), *_of_status(kind)))
 
 
 def given(indexes: Iterable[Mapping[str, Any]]) -> tuple[Index, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import attrs
+import bson
 
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Save
 from mastra_core.storage.records.kind import Kind
@@ -141,6 +142,35 @@ def _piped(kind: Kind[Any], put: Mapping[str, Any], change: Patch[Any]) -> list[
 
 def _columns_in(operators: Mapping[str, Mapping[str, Any]]) -> Collection[str]:
     return {column for fields in operators.values() for column in fields}
+
+
+def once(change: Save[Any]) -> Operation:
+    """*change* as the write of a new record, which may be sent twice: the `_id` that it is given is in the filter.
+
+    Raises:
+        InvalidInputError: a value cannot be stored.
+    """
+    key, document = key_filter(change.kind, change.key), document_of(change.kind, change.record)
+    rest = {column: value for column, value in document.items() if column not in key}
+    return Operation("update", change.kind.name, {"_id": bson.ObjectId(), **key}, {"$setOnInsert": rest}, upsert=True)
+
+
+def is_new(operation: Operation) -> bool:
+    """Whether a write is one that `once` has made."""
+    return "_id" in operation.filter
+
+
+def repeatable(operation: Operation) -> Operation:
+    """A planned write as one that may be sent twice."""
+    if operation.action == "insert":
+        return Operation("update", operation.collection, operation.filter, {"$set": operation.update}, upsert=True)
+    return Operation(operation.action, operation.collection, operation.filter, operation.update)
+
+
+def written(operation: Operation) -> Document:
+    """What a write by key makes of a record, as far as it says."""
+    update = operation.update if isinstance(operation.update, dict) else {}
+    return {**operation.filter, **update.get("$set", {}), **update.get("$setOnInsert", {})}
 
 
 def held(collection: str, filters: Document) -> tuple[Operation, Operation]:

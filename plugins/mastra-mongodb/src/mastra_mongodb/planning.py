@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save, updated
 from mastra_core.storage.records.kind import Key, Kind
-from mastra_mongodb.operations import Operation, held, holds, replacing
+from mastra_mongodb.operations import Operation, held, holds, once, operation_of, replacing
 from mastra_mongodb.wire import Document, decoded, document_of, key_filter
 
 Stored = Mapping[tuple[str, Key], Document]
@@ -43,6 +43,38 @@ def planned(changes: Sequence[Change], stored: Stored) -> Plan:
     return Plan(operations, answers)
 
 
+def unseen(changes: Sequence[Change]) -> Plan | None:
+    """The writes of *changes* as long as their new records are new: those, and last the one change that is of a stored record.
+
+    Each may be made twice. None where that cannot be said without a look.
+
+    Raises:
+        InvalidInputError: a record cannot be stored.
+    """
+    new = [once(change) for change in changes if _is_new(change)]
+    last = [_deciding(change) for change in changes if not _is_new(change)]
+    if len(last) > 1 or None in last:
+        return None
+    answers = [as_stored(one.kind, one.record) if _is_new(one) and one.answer else None for one in changes]
+    return Plan([*new, *(one for one in last if one is not None)], answers)
+
+
+def _is_new(change: Change) -> TypeGuard[Save[Any]]:
+    whole = isinstance(change, Save) and ((change.only is None and not change.raise_to) or change.present == "refuse")
+    return whole and isinstance(change, Save) and change.absent == "create"
+
+
+def _deciding(change: Change) -> Operation | None:
+    """*change* as a write that meets its own outcome when it is made again; None if there is none, or its answer is owed."""
+    if isinstance(change, Delete) or (not isinstance(change, Check) and change.answer):
+        return None
+    if isinstance(change, Save):
+        written = {*(change.kind.by_name if change.only is None else change.only), *change.raise_to}
+    else:
+        written = {*change.put, *change.merge, *change.raise_to} if isinstance(change, Patch) else set[str]()
+    return None if written & {condition.field[0] for condition in change.when} else operation_of(change)
+
+
 def _writes(change: Change, stored: Any) -> Sequence[Operation]:
     kind, filters = change.kind, key_filter(change.kind, change.key)
     if stored is None:
@@ -55,7 +87,7 @@ def _writes(change: Change, stored: Any) -> Sequence[Operation]:
         case Delete():
             return (Operation("delete", kind.name, filters, must=True),)
         case Check():
-            return held(kind.name, filters)
+            return ()
 
 
 def _answer(change: Change, stored: Any) -> Any:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import attrs
+from bson.min_key import MinKey
 
 from mastra_core.storage.records.kind import Key, Kind, Path, R
 from mastra_core.storage.records.query import LATEST, Count, Cursor, Get, Query, Read, Where, Window, matches, place
@@ -87,11 +88,13 @@ class Reader:
     Args:
         aggregate: sends a pipeline.
         journal: whose batches are waited for; None where there are transactions.
+        unites: whether several collections are read in one command; MongoDB refuses $unionWith inside a transaction.
     """
 
-    def __init__(self, aggregate: Aggregate, journal: Journal | None = None) -> None:
+    def __init__(self, aggregate: Aggregate, journal: Journal | None = None, *, unites: bool = True) -> None:
         self._aggregate = aggregate
         self._journal = journal
+        self._unites = unites
 
     async def fetch(self, reads: Sequence[Read[Any]]) -> list[Any]:
         """Every answer, in order: one command, one more where there are windows, and beside it one for each list that is filtered here."""
@@ -173,16 +176,19 @@ class Reader:
             attempt += 1
 
     async def _united(self, branches: Sequence[Branch]) -> list[list[Document]]:
+        if len(branches) == 1 or not self._unites:
+            # One after another: a session carries one command at a time.
+            return [[document async for document in self._aggregate(branch.collection, branch.pipeline)] for branch in branches]
         first = branches[0]
-        if len(branches) == 1:
-            return [[document async for document in self._aggregate(first.collection, first.pipeline)]]
         tagged = [[*branch.pipeline, {"$replaceWith": {"n": {"$literal": n}, "d": "$$ROOT"}}] for n, branch in enumerate(branches)]
         unions = [
             {"$unionWith": {"coll": branch.collection, "pipeline": pipeline}}
             for branch, pipeline in zip(branches[1:], tagged[1:], strict=True)
         ]
+        # The instant at which the whole command began, which some servers do not tell in the branches.
+        clock: Pipeline = [] if self._journal is None else [{"$set": {"d.now": "$$NOW"}}]
         found: list[list[Document]] = [[] for _ in branches]
-        async for row in self._aggregate(first.collection, [*tagged[0], *unions]):
+        async for row in self._aggregate(first.collection, [*tagged[0], *unions, *clock]):
             found[row["n"]].append(row["d"])
         return found
 
@@ -285,11 +291,16 @@ def _asked(read: Read[Any]) -> Asked:
     assert path is not None
     filters = listing(_as_query(read))
     if isinstance(read, Count):
-        counting: Pipeline = [{"$match": together(filters)}, {"$group": {"_id": None, "n": {"$sum": 1}}}]
+        counting: Pipeline = [{"$match": together(filters) or _every(kind, path)}, {"$group": {"_id": None, "n": {"$sum": 1}}}]
         return Asked((Branch(kind.name, counting, _seen(read)),), lambda found: found[0][0]["n"] if found[0] else 0)
     if not kind.by_name[path.order].optional:
         return _in_order(read, path, filters)
     return _with_nulls(read, path, filters)
+
+
+def _every(kind: Kind[Any], path: Path) -> Document:
+    """Everything, said so that a count reads the index of *path* alone: asked nothing at all, MongoDB reads every document."""
+    return {order_of(kind, path)[0]: {"$gte": MinKey()}}
 
 
 def _seen(read: Query[Any] | Count[Any]) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from pymongo import AsyncMongoClient, DeleteOne, InsertOne, ReadPreference, Upda
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError, ClientBulkWriteException, PyMongoError
 from pymongo.results import ClientBulkWriteResult
 
+from mastra_mongodb.faults import is_duplicate
 from mastra_mongodb.operations import Operation
 from mastra_mongodb.reading import Pipeline
 from mastra_mongodb.wire import CODEC, Document
@@ -28,14 +30,18 @@ class Sent:
     """What became of a batch.
 
     Attributes:
-        unmet: whether a write that must meet or create a document did not.
+        stopped: the place of the write that ran into a document of the same key: neither it nor what comes after it was written.
+        error: what the driver said of that.
+        unmet: whether a write was stopped, or one that must meet or create a document did not.
         created: which writes created one, by their place in the batch.
         idle: whether a write on which others rest found everything as it wanted it, and so took no hold of its document.
     """
 
-    unmet: bool
-    created: frozenset[int]
-    idle: bool
+    stopped: int | None = None
+    error: PyMongoError | None = None
+    unmet: bool = False
+    created: frozenset[int] = frozenset()
+    idle: bool = False
 
 
 class Connection:
@@ -67,18 +73,23 @@ class Connection:
                 yield document
 
     async def send(self, operations: Sequence[Operation], *, session: AsyncClientSession | None = None) -> Sent:
-        """Write in order, up to the first that fails.
+        """Write in order, up to the first that runs into a document of the same key.
 
         Raises:
-            PyMongoError: one failed; what is before it was written, unless a transaction takes it back.
+            PyMongoError: one failed otherwise; what is before it was written, unless a transaction takes it back.
         """
+        if not operations:
+            return Sent()
         if self.has_bulk_write:
             return await self._together(operations, session)
         return await self._by_collection(operations, session)
 
     async def _together(self, operations: Sequence[Operation], session: AsyncClientSession | None) -> Sent:
         models = [_model(operation, namespace=f"{self.name}.{operation.collection}") for operation in operations]
-        result = await self.client.bulk_write(models, session=session, ordered=True, verbose_results=True)
+        try:
+            result = await self.client.bulk_write(models, session=session, ordered=True, verbose_results=True)
+        except ClientBulkWriteException as error:
+            return _stopped(error, [one["idx"] for one in error.details["writeErrors"]])
         met = [_met(result, index, operation) for index, operation in enumerate(operations)]
         return Sent(
             unmet=any(operation.must and not found for operation, (found, _, _) in zip(operations, met, strict=True)),
@@ -91,7 +102,10 @@ class Connection:
         # Counts are of a whole command, so writes that need not meet anything go by themselves.
         for (name, must), group in groupby(enumerate(operations), key=lambda one: (one[1].collection, one[1].must)):
             part = list(group)
-            result = await self.database[name].bulk_write([_model(operation) for _, operation in part], session=session)
+            try:
+                result = await self.database[name].bulk_write([_model(operation) for _, operation in part], session=session)
+            except BulkWriteError as error:
+                return _stopped(error, [part[one["index"]][0] for one in error.details["writeErrors"]])
             upserted = result.upserted_ids or {}
             created |= {index for place, (index, operation) in enumerate(part) if place in upserted or operation.action == "insert"}
             touched = result.matched_count + result.inserted_count + result.deleted_count + len(upserted)
@@ -99,6 +113,12 @@ class Connection:
             wrote = result.modified_count + result.inserted_count + result.deleted_count + len(upserted)
             idle = idle or (wrote < touched and any(operation.guards for _, operation in part))
         return Sent(unmet=unmet, created=frozenset(created), idle=idle)
+
+
+def _stopped(error: PyMongoError, places: Sequence[int]) -> Sent:
+    if not is_duplicate(error):
+        raise error
+    return Sent(stopped=places[0], error=error, unmet=True)
 
 
 def _model(operation: Operation, namespace: str | None = None) -> Write:

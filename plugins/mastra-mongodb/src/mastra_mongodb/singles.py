@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError, ClientBulkWriteException, DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Refused, Save
 from mastra_core.storage.records.wire import check_values
@@ -18,7 +18,7 @@ from mastra_mongodb.faults import is_busy, is_duplicate
 from mastra_mongodb.operations import Operation, holds, operation_of
 from mastra_mongodb.planning import as_stored, planned
 from mastra_mongodb.reading import Reader
-from mastra_mongodb.sending import Connection
+from mastra_mongodb.sending import Connection, Sent
 from mastra_mongodb.transactions import TRIES, conflict, pause
 from mastra_mongodb.wire import Document, decoded, key_filter
 
@@ -130,10 +130,10 @@ class Singles:
         operations = [operation for _, change in part if (operation := operation_of(change)) is not None]
         try:
             sent = await self._connection.send(operations)
-        except (BulkWriteError, ClientBulkWriteException) as error:
-            if not (is_duplicate(error) or is_busy(error)):
+        except PyMongoError as error:
+            if not is_busy(error):
                 raise
-            return [index for index, _ in part]
+            sent = Sent(unmet=True)
         if sent.unmet:
             return [index for index, _ in part]
         unknown = []

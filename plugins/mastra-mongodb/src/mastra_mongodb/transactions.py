@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 from mastra_core.errors import ConflictError
 from mastra_core.storage.records.changes import Change, Check, Delete, Patch, Save
 from mastra_core.storage.records.query import Get
-from mastra_mongodb.faults import is_busy, is_duplicate, labelled
+from mastra_mongodb.faults import is_busy, labelled
 from mastra_mongodb.operations import Operation, held, operation_of
 from mastra_mongodb.planning import as_stored, planned, watched
 from mastra_mongodb.reading import Reader
@@ -51,15 +51,12 @@ class Transactions:
         for attempt in range(TRIES):
             work = partial(self._blindly, changes, operations) if blindly else partial(self._knowingly, (), lambda _: changes)
             try:
-                answers: list[Any] | None = await self._transacted(work)
+                answers = await self._transacted(work)
             except PyMongoError as error:
-                if is_duplicate(error):
-                    answers = None
-                elif is_busy(error):
-                    await pause(attempt)
-                    continue
-                else:
+                if not is_busy(error):
                     raise
+                await pause(attempt)
+                continue
             if answers is not None:
                 return answers
             if not blindly:
@@ -75,9 +72,9 @@ class Transactions:
         """
         for attempt in range(TRIES):
             try:
-                answers: list[Any] | None = await self._transacted(partial(self._knowingly, gets, change))
+                answers = await self._transacted(partial(self._knowingly, gets, change))
             except PyMongoError as error:
-                if not (is_duplicate(error) or is_busy(error)):
+                if not is_busy(error):
                     raise
                 answers = None
             if answers is not None:
@@ -128,11 +125,12 @@ class Transactions:
         changes = change([None if document is None else decoded(get.kind, document) for get, document in zip(gets, records, strict=True)])
         if not changes:
             return []
-        written = {(one.kind.name, one.key): one for one in changes}
-        unread = [(one.kind, one.key) for place, one in written.items() if place not in read]
+        named = {(one.kind.name, one.key): one for one in changes}
+        unread = [(one.kind, one.key) for place, one in named.items() if place not in read]
         stored |= await reader.held(unread) if unread else {}
         plan = planned(changes, stored)
-        only_read = [watched(get.kind, get.key, there=place in stored) for place, get in read.items() if place not in written]
+        left = {**read, **named}.items()
+        only_read = [watched(one.kind, one.key, there=place in stored) for place, one in left if isinstance(one, Get | Check)]
         operations = [*plan.operations, *(one for pair in only_read for one in pair)]
         if not operations:
             return plan.answers
@@ -143,7 +141,7 @@ class Transactions:
         return None if sent.unmet else plan.answers
 
     def _reader(self, session: AsyncClientSession) -> Reader:
-        return Reader(partial(self._connection.documents, session=session))
+        return Reader(partial(self._connection.documents, session=session), unites=False)
 
 
 def _must_be_read(change: Change) -> bool:
@@ -174,10 +172,10 @@ async def pause(attempt: int) -> None:
     await asyncio.sleep(random.random() * min(0.005 * 2**attempt, LONGEST_PAUSE_SECONDS))
 
 
-def conflict(wanted: Sequence[Change | Get[Any]]) -> ConflictError:
+def conflict(wanted: Sequence[Change | Get[Any]], *, tries: int = TRIES) -> ConflictError:
     """The error of one who lost at every try."""
     shown = ", ".join(f"{one.kind.name} {'/'.join(one.key)}" for one in wanted[:3])
     more = f" and {len(wanted) - 3} more" if len(wanted) > 3 else ""
     return ConflictError(
-        f"other writers changed {shown}{more} at each of {TRIES} tries; nothing was written. Try again, or have fewer writers at once."
+        f"other writers changed {shown}{more} at each of {tries} tries; nothing was written. Try again, or have fewer writers at once."
     )
