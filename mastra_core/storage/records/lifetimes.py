@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 from mastra_core.errors import ConfigurationError
 from mastra_core.names import did_you_mean
 
+T = TypeVar("T")
 Lifetimes = Mapping[str, timedelta | float]
 """By entity, how long its records are kept after they were written last: a timedelta, or seconds."""
 
@@ -37,14 +39,41 @@ def read_lifetimes(ttl: Lifetimes | None, *, of: str, longest: timedelta) -> dic
     Raises:
         ConfigurationError: an unknown entity, a time that cannot be, or two times of one entity by its two names.
     """
-    found: dict[str, timedelta] = {}
-    for entity, value in (ttl or {}).items():
+
+    def read(entity: str, value: object) -> timedelta:
         if entity not in KIND_OF:
             msg = f"{of}: ttl has no entity {entity!r}; there are {', '.join(KIND_OF)}{did_you_mean(entity, list(KIND_OF))}"
             raise ConfigurationError(msg)
-        time, kind = _time(value, at=f"{of}: ttl[{entity!r}]", longest=longest), KIND_OF[entity]
-        if kind is not None and found.setdefault(kind, time) != time:
-            raise ConfigurationError(two_names(of, {name: ttl[name] for name in ttl or {} if KIND_OF.get(name) == kind}))
+        return _time(value, at=f"{of}: ttl[{entity!r}]", longest=longest)
+
+    return by_meaning(ttl or {}, KIND_OF, read=read, at=f"{of}: ttl")
+
+
+def by_meaning(
+    given: Mapping[str, object], meanings: Mapping[str, str | None], *, read: Callable[[str, object], T], at: str
+) -> dict[str, T]:
+    """What *given* says, by what its names mean: two names may mean the same; one that means nothing is read and left out.
+
+    Args:
+        given: what the user said.
+        meanings: by the user's name.
+        read: makes a value of a name and what was said of it, or raises.
+        at: where it was said, for messages.
+
+    Raises:
+        ConfigurationError: two names of the same say two values.
+    """
+    found: dict[str, T] = {}
+    first: dict[str, str] = {}
+    for name, said in given.items():
+        value = read(name, said)
+        meant = meanings[name]
+        if meant is None:
+            continue
+        other = first.setdefault(meant, name)
+        if found.setdefault(meant, value) != value:
+            msg = f"{at}: {other!r} and {name!r} are two names of the same records, found {given[other]!r} and {said!r}; give one of them"
+            raise ConfigurationError(msg)
     return found
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -130,6 +133,67 @@ def refusal() -> Callable[[str], Callable[[Any], AWSResponse]]:
         return answer
 
     return of
+
+
+class Front:
+    """An HTTP server before DynamoDB Local that answers some operations as AWS does, which knows permissions and tokens; the rest pass through.
+
+    Args:
+        endpoint: of DynamoDB Local.
+
+    Attributes:
+        refused: by operation, or "" for all: the code and the words of AWS's answer.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.refused: dict[str, tuple[str, str]] = {}
+        front, target = self, urlsplit(endpoint)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                operation = self.headers["X-Amz-Target"].partition(".")[2]
+                refused = front.refused.get(operation) or front.refused.get("")
+                if refused is not None:
+                    document = {"__type": f"com.amazon.coral.service#{refused[0]}", "message": refused[1]}
+                    self.give(400, json.dumps(document).encode(), "application/x-amz-json-1.0")
+                    return
+                behind = HTTPConnection(str(target.hostname), target.port or 80, timeout=30)
+                behind.request("POST", self.path, body, dict(self.headers))
+                answer = behind.getresponse()
+                self.give(answer.status, answer.read(), answer.headers["Content-Type"])
+                behind.close()
+
+            def give(self, status: int, body: bytes, form: str) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", form)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """To nobody."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Stop to listen."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def front(dynamodb_endpoint: str) -> Iterator[Front]:
+    """DynamoDB Local behind a server that refuses what it is told to."""
+    front = Front(dynamodb_endpoint)
+    yield front
+    front.close()
 
 
 @pytest.fixture

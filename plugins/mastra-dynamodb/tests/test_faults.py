@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, UnauthorizedSSOTokenError
 
 from mastra_core import clock
 from mastra_core.errors import ConfigurationError, ConflictError, InvalidInputError, StorageUnavailableError
 from mastra_core.storage.records.changes import Patch, Save
-from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
+from mastra_core.storage.records.kinds import RESOURCES, THREADS, Message, Resource, Thread
+from mastra_dynamodb import engine
 from mastra_dynamodb.faults import fault_of
 from mastra_dynamodb.store import DynamoDBStore, open_dynamodb
 from tests.contract import racing
+from tests.servers.counting import counting_requests
 from tests.servers.dynamodb import DynamoDBServer, connect, create_table
 from tests.servers.process import free_port
 
@@ -36,7 +42,7 @@ async def store(dynamodb_client: Any, dynamodb_table: str) -> Any:
 
 
 async def test_an_id_that_differs_by_case_alone_is_refused_and_overwrites_nothing(store: DynamoDBStore) -> None:
-    """DynamoDB's key format lower-cases ids: the second one gets a ConflictError that names both."""
+    """Build: "Ids that differ only by case raise `ConflictError` instead of overwriting (the key format lower-cases)"; it names both."""
     await store.records.apply(Save(THREADS, thread("Abc", title="first")))
     for change in (Save(THREADS, thread("aBC", title="second")), Save(THREADS, thread("aBC"), only=(), answer=False)):
         with pytest.raises(ConflictError, match=r"aBC.*lower-cases.*Abc"):
@@ -47,12 +53,80 @@ async def test_an_id_that_differs_by_case_alone_is_refused_and_overwrites_nothin
         await store.records.apply(Save(THREADS, thread("x")), Save(THREADS, thread("X")))
 
 
-async def test_an_item_over_400_kilobytes_is_refused_before_anything_is_sent(store: DynamoDBStore) -> None:
-    """The error names the record, its size and the largest attribute."""
-    large = Message(id="m", thread_id="t", created_at=AT, content={"text": "x" * 410_000})
-    with pytest.raises(InvalidInputError, match=r"mastra_messages m: has 41\d,\d+ bytes.*409,600.*content"):
-        await store.records.apply(Save(THREADS, thread("t")), Save(MESSAGES, large))
-    assert await store.memory.get_thread_by_id("t") is None
+@pytest.mark.parametrize("size", [409_300, 409_550, 500_000])
+async def test_an_item_over_400_kilobytes_is_refused_before_anything_is_sent(
+    store: DynamoDBStore, dynamodb_client: Any, dynamodb_table: str, size: int
+) -> None:
+    """Build: "Items over 400 KB are …, or refused with size and limit before anything is written": keys and all that is kept beside the
+    text counted, the record and its largest attribute named; whether it is new or grows.
+    """
+    large = {"format": 2, "parts": [], "content": "x" * size}
+    small = Message(id="s", thread_id="t", resource_id="r", content={"format": 2, "parts": []})
+    fitting = attrs.evolve(small, id="f", content={**large, "content": "x" * 409_000})
+    await store.memory.save_turn(thread=thread("t"), messages=[small, fitting])
+    before = dynamodb_client.scan(TableName=dynamodb_table)["Items"]
+    with counting_requests(dynamodb_client) as counted:
+        for write in (
+            lambda: store.memory.save_messages([attrs.evolve(small, id="a"), attrs.evolve(small, id="m", content=large)]),
+            lambda: store.memory.update_messages([{"id": "s", "content": {"content": "x" * size}}]),
+            lambda: store.memory.update_thread("t", title="x", metadata={"large": "x" * size}),
+        ):
+            with pytest.raises(
+                InvalidInputError, match=r"(mastra_messages [ms]|mastra_threads t): has [\d,]+ bytes.*at most 409,600.*is \w+ with"
+            ):
+                await write()
+    assert "TransactWriteItems" not in counted.operations
+    assert dynamodb_client.scan(TableName=dynamodb_table)["Items"] == before
+
+
+async def test_an_item_that_others_made_too_large_is_refused_and_named(
+    store: DynamoDBStore, dynamodb_client: Any, dynamodb_table: str
+) -> None:
+    """What is hung on a thread by its messages is not known before: DynamoDB refuses the whole, and nothing of it is written."""
+    await store.memory.save_thread(thread("t", metadata={"large": "x" * 408_900}))
+    with pytest.raises(
+        InvalidInputError, match=r"item \$mastra#entity_thread#id_t would have more than the 409,600 bytes.*nothing was written"
+    ):
+        await store.memory.save_messages([Message(id=str(number), thread_id="t", resource_id="r") for number in range(20)])
+    assert len(dynamodb_client.scan(TableName=dynamodb_table)["Items"]) == 1
+
+
+async def test_savers_of_one_thread_in_a_process_do_not_cancel_each_other(store: DynamoDBStore, dynamodb_client: Any) -> None:
+    """Build: "One queue per thread in a process keeps concurrent savers from cancelling each other's transactions": each is sent once."""
+    await store.memory.save_thread(thread("t"))
+    before = store.consumed()["TransactWriteItems"].requests
+    with counting_requests(dynamodb_client) as counted:
+        await asyncio.gather(
+            *(
+                store.memory.save_turn(thread=thread("t"), messages=[Message(id=f"{n}", thread_id="t", resource_id="r")], existed=True)
+                for n in range(32)
+            )
+        )
+    assert Counter(counted.operations) == {"TransactWriteItems": 32}
+    assert store.consumed()["TransactWriteItems"].requests - before == 32
+    assert (await store.memory.list_messages("t", per_page=None, include_total=True)).total == 32
+
+
+async def test_keys_that_stay_unread_are_told_with_the_mend(
+    dynamodb_client: Any, dynamodb_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Build: "unprocessed items retried, `StorageUnavailableError` past them": a read that is not whole is none."""
+    monkeypatch.setattr(engine, "TRIES", 4)
+
+    def leave(parsed: dict[str, Any], **_: Any) -> None:
+        parsed |= {"Responses": {dynamodb_table: []}, "UnprocessedKeys": {dynamodb_table: {"Keys": asked[-1]}}}
+
+    asked: list[Any] = []
+    client = connect(dynamodb_client.meta.endpoint_url)
+    note = "provide-client-params.dynamodb.BatchGetItem"
+    client.meta.events.register(note, lambda params, **_: asked.append(params["RequestItems"][dynamodb_table]["Keys"]))
+    async with DynamoDBStore(table_name=dynamodb_table, client=client) as store:
+        await store.memory.save_thread(thread("t"))
+        client.meta.events.register("after-call.dynamodb.BatchGetItem", leave)
+        with pytest.raises(StorageUnavailableError, match=r"left 1 keys unread at each of 4 tries; raise its capacity"):
+            await store.memory.get_thread_by_id("t")
+        assert len(asked) == 4
+    client.close()
 
 
 async def test_one_transaction_holds_98_messages_and_their_thread(store: DynamoDBStore) -> None:
@@ -66,7 +140,10 @@ async def test_one_transaction_holds_98_messages_and_their_thread(store: DynamoD
 
 
 async def test_a_transaction_that_keeps_colliding_names_its_items(store: DynamoDBStore, dynamodb_client: Any) -> None:
-    """Other writers are waited for a bounded number of times; then the ConflictError says on which items."""
+    """Must hold: "A transaction cancelled by a conflict retries, and its error names the item."
+
+    Other writers are waited for a bounded number of times.
+    """
 
     def collide(**_: Any) -> Any:
         reasons = [{"Code": "TransactionConflict"}]
@@ -93,7 +170,7 @@ async def test_writers_of_two_stores_lose_nothing(store: DynamoDBStore, dynamodb
 async def test_a_transaction_that_another_one_was_in_the_way_of_is_sent_again(
     store: DynamoDBStore, dynamodb_client: Any, dynamodb_table: str
 ) -> None:
-    """Issue: "A transaction cancelled by a conflict retries": whoever saves sees nothing of it, and the turn is written once."""
+    """Must hold: "A transaction cancelled by a conflict retries": whoever saves sees nothing of it, and the turn is written once."""
     tries = 0
 
     def collide(**_: Any) -> None:
@@ -114,28 +191,9 @@ async def test_a_transaction_that_another_one_was_in_the_way_of_is_sent_again(
 
 
 async def test_of_four_processes_that_resume_a_run_one_wins_and_no_result_is_lost(dynamodb_url: str) -> None:
-    """Issue: "Two processes resume one run: one wins"; each also reports its steps, at the same moment."""
+    """Must hold: "Two processes resume one run: one wins"; each also reports its steps, at the same moment."""
     await racing.suspend(dynamodb_url)
     await racing.assert_one_won_and_nothing_is_lost(dynamodb_url, racing.race(dynamodb_url))
-
-
-async def test_a_missing_table_says_how_to_create_it(dynamodb_client: Any) -> None:
-    """The store never creates its table."""
-    with pytest.raises(StorageUnavailableError, match=r"'nowhere'.*no such table.*mastra ddl dynamodb://nowhere"):
-        await DynamoDBStore(table_name="nowhere", client=dynamodb_client).init()
-
-
-async def test_a_missing_index_is_named_with_the_command_that_adds_it(dynamodb_client: Any, dynamodb_table: str) -> None:
-    """The table of somebody who created keys and no index."""
-    name = f"{dynamodb_table}-bare"
-    attributes = [{"AttributeName": part, "AttributeType": "S"} for part in ("pk", "sk")]
-    schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-    dynamodb_client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", AttributeDefinitions=attributes, KeySchema=schema)
-    try:
-        with pytest.raises(ConfigurationError, match=r"no index 'gsi1'.*aws dynamodb update-table"):
-            await DynamoDBStore(table_name=name, client=dynamodb_client).init()
-    finally:
-        dynamodb_client.delete_table(TableName=name)
 
 
 async def test_an_endpoint_where_nobody_listens_is_told_without_credentials() -> None:
@@ -155,6 +213,11 @@ async def test_an_endpoint_where_nobody_listens_is_told_without_credentials() ->
     "error, mend, retry",
     [
         (ClientError({"Error": {"Code": "AccessDeniedException"}}, "Query"), "allow dynamodb:Query on table/t", False),
+        (
+            ClientError({"Error": {"Code": "AccessDeniedException"}}, "TransactWriteItems"),
+            "allow dynamodb:UpdateItem, DeleteItem and",
+            False,
+        ),
         (ClientError({"Error": {"Code": "ExpiredTokenException"}}, "Query"), "token .* has expired", False),
         (ClientError({"Error": {"Code": "UnrecognizedClientException"}}, "Query"), "credentials were not accepted", False),
         (ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "TransactWriteItems"), "throttles", True),
@@ -173,68 +236,144 @@ def test_each_cause_has_its_own_mend(error: Exception, mend: str, retry: bool) -
         raise fault.error(fault.message)
 
 
-@pytest.mark.parametrize(
-    "code, said",
-    [
-        ("ExpiredTokenException", r"table .* in us-east-1: the session token of the credentials has expired; get a new one"),
-        ("UnrecognizedClientException", r"the credentials were not accepted \(UnrecognizedClientException\); check the access key"),
-        ("AccessDeniedException", r"no permission for {}; allow dynamodb:{} on table/mastra-test-\w+ and table/mastra-test-\w+/index/\*"),
-        ("ResourceNotFoundException", r"there is no such table. Correct table_name or region, or create it: mastra ddl dynamodb://"),
-        ("ProvisionedThroughputExceededException", r"throttles {}; raise the table's capacity, or switch it to on-demand"),
-    ],
+DENIED = (
+    "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: dynamodb:DescribeTable on resource: "
+    "arn:aws:dynamodb:us-east-1:123456789012:table/mine because no identity-based policy allows the dynamodb:DescribeTable action"
 )
-@pytest.mark.parametrize("operation", ["DescribeTable", "TransactWriteItems", "BatchGetItem", "Query"])
-async def test_each_refusal_of_the_service_is_its_own_clear_error(
-    dynamodb_endpoint: str, dynamodb_table: str, refusal: Any, code: str, said: str, operation: str
-) -> None:
-    """Issue: "Wrong region, missing credentials, expired token, missing table, missing index, no permission: each its own clear error".
+AWS = {
+    "expired token": ("ExpiredTokenException", "The security token included in the request is expired"),
+    "no permission": ("AccessDeniedException", DENIED),
+    "throttled": ("ThrottlingException", "Throughput exceeds the current throughput limit for your account."),
+    "wrong key": ("UnrecognizedClientException", "The security token included in the request is invalid."),
+}
+"""What AWS answers where DynamoDB Local has nothing to say: its code, and its words."""
 
-    At opening, writing and reading: the store says what to do, names itself, and shows no secret.
-    """
-    client = connect(dynamodb_endpoint)
-    store = DynamoDBStore(id="mine", table_name=dynamodb_table, client=client)
-    if operation != "DescribeTable":
-        await store.init()
-    client.meta.events.register(f"before-send.dynamodb.{operation}", lambda request, **_: refusal(code)(request))
-    with pytest.raises(StorageUnavailableError, match=said.format(operation, operation)) as caught:
-        await (
-            store.memory.save_thread(thread("t"))
-            if operation == "TransactWriteItems"
-            else store.memory.read_turn("t", resource_id="r", last=2)
-        )
-    assert caught.value.store_id == "mine"
-    await store.close()
-    client.close()
+TELLS = {
+    "wrong region": r"DynamoDB table 'mastra-test-\w+' in eu-west-9: there is no such table\. Correct table_name or region",
+    "missing credentials": r"no complete AWS credentials were found; pass credentials=…, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or",
+    "expired token": r"the session token of the credentials has expired; get a new one, for example with `aws sso login`",
+    "missing table": r"there is no such table\..*, or create it: mastra ddl dynamodb://nowhere > table\.json && aws dynamodb create-table",
+    "missing index": r"table 'mastra-test-\w+-bare' has no index 'gsi1', along which .*\. Add it: aws dynamodb update-table --cli-input-json",
+    "no permission": (
+        r"no permission for DescribeTable; allow dynamodb:DescribeTable on arn:aws:dynamodb:us-east-1:123456789012:table/mine in the IAM "
+        r"policy of these credentials\. All that a store needs is printed by: mastra dynamodb policy --table mastra-test-\w+"
+    ),
+    "throttled": r"throttles DescribeTable; raise the table's capacity, or switch it to on-demand",
+    "wrong key": r"the credentials were not accepted \(UnrecognizedClientException\); check the access key, the secret and the region",
+    "no region": r"no AWS region is set; pass region=… or set AWS_REGION",
+}
+"""What a user reads in each case: the cause, and what to do."""
 
 
-async def test_missing_credentials_and_a_missing_region_are_told_before_anything_is_sent(
-    dynamodb_endpoint: str, dynamodb_table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Issue: "Wrong region, missing credentials, …: each its own clear error"."""
+@pytest.fixture
+def bare_table(dynamodb_client: Any, dynamodb_table: str) -> Iterator[str]:
+    """The table of somebody who made keys and no index."""
+    name = f"{dynamodb_table}-bare"
+    attributes = [{"AttributeName": part, "AttributeType": "S"} for part in ("pk", "sk")]
+    schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    dynamodb_client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", AttributeDefinitions=attributes, KeySchema=schema)
+    yield name
+    dynamodb_client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nobody has said anything of AWS."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(StorageUnavailableError, match=r"no complete AWS credentials were found; pass credentials=…, set AWS_ACCESS_KEY_ID"):
-        await DynamoDBStore(table_name=dynamodb_table, region="us-east-1", endpoint=dynamodb_endpoint).init()
-    with pytest.raises(StorageUnavailableError, match=r"no AWS region is set; pass region=… or set AWS_REGION"):
-        await DynamoDBStore(table_name=dynamodb_table, credentials=KEYS).init()
 
 
-async def test_a_region_that_has_not_the_table_is_named(dynamodb_table: str, tmp_path: Path) -> None:
-    """Issue: "Wrong region, …: its own clear error": a table is there in one region alone, and the error says in which it was looked for."""
-    (tmp_path / "server").mkdir()
-    with DynamoDBServer(tmp_path / "server", shared=False) as server:
-        here = connect(server.url)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that are throttled are sent again as often, and sooner."""
+    monkeypatch.setattr(engine, "FIRST_PAUSE_SECONDS", 0.001)
+
+
+@pytest.fixture(scope="module")
+def regional(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server where each region has tables of its own, as AWS has."""
+    with DynamoDBServer(tmp_path_factory.mktemp("regional"), shared=False) as server:
+        yield server.url
+
+
+@pytest.mark.usefixtures("no_aws", "impatient")
+@pytest.mark.parametrize("cause", TELLS)
+async def test_each_cause_is_its_own_clear_error(
+    cause: str, dynamodb_endpoint: str, dynamodb_table: str, bare_table: str, regional: str, front: Any
+) -> None:
+    """Must hold: "Wrong region, missing credentials, expired token, missing table, missing index, no permission: each its own clear error."
+
+    It says what to do, names the store, shows no secret, and is not what any other cause says.
+    """
+    given: dict[str, Any] = {"region": "us-east-1", "endpoint": dynamodb_endpoint, "credentials": {**KEYS, "aws_session_token": "hush"}}
+    names = {"missing table": "nowhere", "missing index": bare_table}
+    if cause == "wrong region":
+        here = connect(regional)
         create_table(here, dynamodb_table)
         here.close()
-        async with DynamoDBStore(table_name=dynamodb_table, region="us-east-1", endpoint=server.url, credentials=KEYS) as store:
-            await store.init()
-        elsewhere = DynamoDBStore(table_name=dynamodb_table, region="eu-west-9", endpoint=server.url, credentials=KEYS)
-        with pytest.raises(StorageUnavailableError, match=rf"'{dynamodb_table}' in eu-west-9: there is no such table. Correct .* region"):
-            await elsewhere.init()
-        await elsewhere.close()
+        given |= {"region": "eu-west-9", "endpoint": regional}
+    elif cause in {"missing credentials", "no region"}:
+        del given["credentials" if cause == "missing credentials" else "region"]
+    elif cause in AWS:
+        front.refused[""] = AWS[cause]
+        given["endpoint"] = front.url
+    store = DynamoDBStore(id="mine", table_name=names.get(cause, dynamodb_table), **given)
+    with pytest.raises(ConfigurationError if cause == "missing index" else StorageUnavailableError) as caught:
+        await store.init()
+    await store.close()
+    said = str(caught.value)
+    assert [other for other, tells in TELLS.items() if re.search(tells, said)] == [cause], said
+    assert getattr(caught.value, "store_id", "mine") == "mine"
+    assert "hush" not in said
+
+
+async def test_the_table_is_found_in_its_region(regional: str, dynamodb_table: str) -> None:
+    """What is no such table in another region opens in its own."""
+    here = connect(regional)
+    create_table(here, dynamodb_table)
+    here.close()
+    async with DynamoDBStore(table_name=dynamodb_table, region="us-east-1", endpoint=regional, credentials=KEYS) as store:
+        await store.init()
+
+
+@pytest.mark.parametrize("cause", [cause for cause in AWS if cause != "throttled"])
+@pytest.mark.parametrize("operation, action", [("TransactWriteItems", "UpdateItem"), ("BatchGetItem", "BatchGetItem"), ("Query", "Query")])
+async def test_a_refusal_is_told_also_when_the_store_is_open(
+    cause: str, operation: str, action: str, dynamodb_table: str, front: Any
+) -> None:
+    """A token may expire, and a permission lack, for one of the requests that reads and writes make; of a transaction AWS names the action
+    of an item, which is what a policy can allow.
+    """
+    given: dict[str, Any] = {"region": "us-east-1", "endpoint": front.url, "credentials": KEYS}
+    async with DynamoDBStore(id="mine", table_name=dynamodb_table, **given) as store:
+        await store.init()
+        code, words = AWS[cause]
+        front.refused[operation] = (code, words.replace("DescribeTable", action))
+        with pytest.raises(StorageUnavailableError) as caught:
+            await (
+                store.memory.save_thread(thread("t"))
+                if operation == "TransactWriteItems"
+                else store.memory.read_turn("t", resource_id="r", last=2)
+            )
+    tells = TELLS[cause].replace("for DescribeTable", f"for {operation}")
+    assert re.search(tells.replace("dynamodb:DescribeTable", f"dynamodb:{action}"), str(caught.value)), caught.value
+    assert caught.value.store_id == "mine"
+
+
+@pytest.mark.usefixtures("no_aws")
+async def test_credentials_that_cannot_be_read_are_told_as_boto3_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that is not there, or a sign-in that is over: boto3 knows where it looked, and what to do."""
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    with pytest.raises(
+        StorageUnavailableError, match=r"the AWS credentials could not be read: The config profile \(gone\) could not be found"
+    ):
+        await DynamoDBStore(table_name="mine", region="us-east-1").init()
+    fault = fault_of(UnauthorizedSSOTokenError(), table="t", region="r")
+    assert fault is not None
+    assert re.search(r"credentials could not be read: The SSO session .* has expired .*aws sso login", fault.message)
 
 
 def test_a_mistake_of_ours_is_not_dressed_up() -> None:

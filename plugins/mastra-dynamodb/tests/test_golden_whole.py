@@ -38,7 +38,7 @@ async def golden(dynamodb_client: Any, dynamodb_table: str) -> AsyncIterator[Gol
 
 @pytest.mark.parametrize("name", [name for name in SAID if name not in {*ELSEWHERE, *BUGS}])
 async def test_an_answer_of_typescript_is_ours_too(golden: Golden, name: str) -> None:
-    """Issue: "`golden/dynamodb/items.json` loads and reads back (known TypeScript bugs excepted, each named)"."""
+    """Must hold: "`golden/dynamodb/items.json` loads and reads back (known TypeScript bugs excepted, each named)"."""
     ask, at = golden.question(name)
     assert_same(plain(await ask(golden, at)), plain(golden.expected(name)))
 

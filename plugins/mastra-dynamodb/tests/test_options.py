@@ -48,6 +48,14 @@ async def test_a_client_that_was_handed_in_is_not_closed(dynamodb_client: Any, d
         ({"table_name": "table", "client": object(), "region": "us-east-1"}, r"found both"),
         ({"table_name": "table", "credentials": {"accessKeyId": "x"}}, r"no option 'accessKeyId'.*Did you mean 'access_key_id'"),
         ({"table_name": "table", "credentials": {"access_key_id": "x"}}, r"no secret_access_key; give both halves"),
+        (
+            {"table_name": "table", "endpoint": "localhost:8000"},
+            r"endpoint is a URL such as 'http://localhost:8000'; found 'localhost:8000'",
+        ),
+        ({"table_name": "table", "endpoint": "http://u:secret'@h"}, r"endpoint is a URL such as .*; found one that holds credentials"),
+        ({"table_name": "table", "endpoint": 8000}, r"endpoint is a URL such as .*; found 8000"),
+        ({"table_name": "table", "region": "eu west"}, r"region is a name such as 'eu-west-1'; found 'eu west'"),
+        ({"table_name": "table", "region": 1}, r"region is a name such as 'eu-west-1'; found 1"),
         ({"table_name": "table", "credentials": "secret"}, r"credentials must be a dictionary"),
     ],
 )

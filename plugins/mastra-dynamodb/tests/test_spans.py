@@ -8,11 +8,14 @@ from typing import Any
 import attrs
 import pytest
 
+from mastra_core import Agent, Mastra, Memory, Observability
+from mastra_core.storage import CompositeStore, InMemoryStore
 from mastra_core.storage.records.changes import Save
 from mastra_core.storage.records.span_kinds import SPANS, Span
 from mastra_core.testing.samples import at
 from mastra_dynamodb.store import DynamoDBStore
 from tests.servers.counting import counting_requests
+from tests.unit.agent.models import ScriptedModel
 
 ROOT = Span(trace_id="T", span_id="S", name="n", span_type="generic", started_at=at(0), created_at=at(0))
 
@@ -62,3 +65,29 @@ async def test_traces_are_listed_along_an_index_that_has_roots_alone(
         key = {"pk": {"S": f"$mastra#entity_ai_span#traceId_{name}"}, "sk": {"S": "$ai_span_1#spanId_S"}}
         item = dynamodb_client.get_item(TableName=dynamodb_table, Key=key, ConsistentRead=True)["Item"]
         assert ("gsi1pk" in item) == (name == "h")
+
+
+async def test_the_spans_of_a_turn_tell_what_dynamodb_charged_for_it(dynamodb_client: Any, dynamodb_table: str) -> None:
+    """Issue: "Consumed capacity per operation (`store.consumed()`, span attributes)": the two say the same of the same turn.
+
+    Spans go elsewhere, so that all that the store consumes is the turn's.
+    """
+    store, spans = DynamoDBStore(table_name=dynamodb_table, client=dynamodb_client), InMemoryStore()
+    agent = Agent("a", model=ScriptedModel("Hello."), memory=Memory())
+    told: list[dict[str, Any]] = []
+    split = CompositeStore(default=store, domains={"observability": spans})
+    async with Mastra(storage=split, agents={"a": agent}, observability=Observability(storage_operations=True)) as mastra:
+        assert mastra.observer is not None
+        for _ in range(3):
+            result = await agent.generate("Hello?", thread="t", resource="u")
+            await mastra.observer.flush()
+            trace = await spans.observability.get_trace(str(result.trace_id))
+            assert trace is not None
+            told += [dict(span.attributes or {}) for span in trace.spans if span.name.startswith("storage")]
+        taken = store.consumed()
+    assert [one["operation"] for one in told] == ["read_turn", "save_turn"] * 3
+    assert all(
+        ("read_units" in one, "write_units" in one) == (one["operation"] == "read_turn", one["operation"] == "save_turn") for one in told
+    )
+    assert sum(one.get("read_units", 0) for one in told) == taken["BatchGetItem"].read_units + taken["Query"].read_units
+    assert sum(one.get("write_units", 0) for one in told) == taken["TransactWriteItems"].write_units > 0

@@ -13,6 +13,8 @@ from mastra_core.errors import ConfigurationError, ThreadNotFoundError
 from mastra_core.storage.records.changes import Patch, Refused, Save
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Message, Resource, Thread
 from mastra_core.storage.records.query import Get, Query
+from mastra_core.storage.records.span_kinds import SPANS, Span
+from mastra_core.testing.samples import at
 from mastra_dynamodb.keys import item_key
 from mastra_dynamodb.store import DynamoDBStore
 
@@ -23,6 +25,7 @@ SEED = {
     "trace": {"enabled": True, "attribute_name": "expiresAt", "default_ttl_seconds": 7 * DAY},
     "workflow_snapshot": {"enabled": False},
 }
+A_SPAN = Span(trace_id="T", span_id="S", name="n", span_type="generic", started_at=at(0), created_at=at(0))
 
 
 def opened(client: Any, table: str, ttl: Any = SEED) -> DynamoDBStore:
@@ -70,7 +73,7 @@ async def test_every_write_sets_the_time_of_its_entity(dynamodb_client: Any, dyn
 
 
 async def test_what_has_expired_is_not_read_though_it_is_still_there(dynamodb_client: Any, dynamodb_table: str) -> None:
-    """By key, in lists, counts and windows; a page is filled with what has not expired."""
+    """Build: "expired items that DynamoDB has not yet deleted are not returned": by key, in lists, counts and windows; pages are full."""
     async with opened(dynamodb_client, dynamodb_table) as store:
         await conversation(store, *(f"m{number}" for number in range(10)))
         for number in (1, 3, 8, 9):
@@ -121,17 +124,40 @@ async def test_a_decision_rests_on_what_has_expired_as_on_nothing(dynamodb_clien
         assert [message.content for message in await store.memory.list_messages("t")] == [said("new")]
 
 
+@pytest.mark.parametrize("name", ["span", "trace"])
+async def test_spans_expire_by_either_of_their_names(dynamodb_client: Any, dynamodb_table: str, name: str) -> None:
+    """`trace` is what TypeScript's option calls them; `eval`, which is never written, may be said too."""
+    expiring = {"enabled": True, "default_ttl_seconds": DAY, "attribute_name": "expiresAt"}
+    async with opened(dynamodb_client, dynamodb_table, {name: expiring, "eval": {"enabled": True, "default_ttl_seconds": 1}}) as store:
+        before = clock.to_milliseconds(clock.now()) // 1000
+        await store.observability.create_span(A_SPAN)
+        await conversation(store, "m1")
+        item = raw(dynamodb_client, dynamodb_table, SPANS, *SPANS.key_of(A_SPAN))
+        assert before + DAY <= int(item["expiresAt"]["N"]) <= before + DAY + 60
+        for item in dynamodb_client.scan(TableName=dynamodb_table, ConsistentRead=True)["Items"]:
+            assert ("expiresAt" in item, "ttl" in item) == (item["entity"] == {"S": "ai_span"}, False)
+
+
+def test_two_times_of_spans_by_their_two_names_are_refused() -> None:
+    """Before anything is connected; the same twice is said once."""
+    day, week = ({"enabled": True, "default_ttl_seconds": number * DAY} for number in (1, 7))
+    for other in (week, {"enabled": False}):
+        with pytest.raises(ConfigurationError, match=r"'span' and 'trace' are two names of the same records, .*; give one of them"):
+            DynamoDBStore(table_name="table", ttl={"span": day, "trace": other})
+    DynamoDBStore(table_name="table", ttl={"span": day, "trace": dict(day)})
+
+
 @pytest.mark.parametrize(
     "attribute, expected",
     [
         (None, ["time to live is off on the table.*message, thread.*AttributeName=ttl", "AttributeName=expiresAt"]),
-        ("ttl", [r"deletes by the attribute 'ttl', and ai_span have theirs in 'expiresAt'"]),
+        ("ttl", [r"deletes by the attribute 'ttl', and span have theirs in 'expiresAt'"]),
     ],
 )
 async def test_check_says_that_time_to_live_is_off_or_another_attribute_s(
     dynamodb_client: Any, dynamodb_table: str, attribute: str | None, expected: list[str]
 ) -> None:
-    """With the command that turns it on."""
+    """Build: "`mastra check` says if TTL is off on the table or on another attribute", with the command that turns it on."""
     if attribute is not None:
         specification: Any = {"Enabled": True, "AttributeName": attribute}
         dynamodb_client.update_time_to_live(TableName=dynamodb_table, TimeToLiveSpecification=specification)

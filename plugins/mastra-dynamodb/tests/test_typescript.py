@@ -77,7 +77,7 @@ def ttl(request: pytest.FixtureRequest) -> Any:
 async def test_typescript_reads_what_we_wrote_in_every_domain_it_has(
     dynamodb_url: str, dynamodb_table: str, dynamodb_client: Any, ttl: Any
 ) -> None:
-    """Issue: "the real `@mastra/dynamodb` reads what we wrote"."""
+    """Must hold: "the real `@mastra/dynamodb` reads what we wrote"."""
     threads = [a_thread(f"T{n}", title=f"Ünï '{n}", metadata={"values": VALUES}, created=n) for n in range(3)]
     content = {"format": 2, "parts": [{"type": "text", "text": "lone \ud83d, NUL \0, 日本語 🎉"}], "metadata": {"values": VALUES}}
     messages = [a_message(f"M{n}", thread_id="T0", resource_id="r", content=content, created=n) for n in range(4)]

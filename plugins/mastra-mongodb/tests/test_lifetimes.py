@@ -37,7 +37,7 @@ async def test_each_entity_has_its_index(mongodb_url):
     """Issue: "TTL indexes for retention as an option": in seconds or as a timedelta, after what writes renew; none without."""
     async with MongoDBStore(uri=mongodb_url):
         assert times(mongodb_url) == {}
-    async with MongoDBStore(uri=mongodb_url, ttl={**EVERY, "trace": 1, "eval": 1}) as store:
+    async with MongoDBStore(uri=mongodb_url, ttl={**EVERY, "eval": 1}) as store:
         assert not (await store.records.inspect()).missing
     assert times(mongodb_url) == {
         "mastra_threads": {"updatedAt": 90 * DAY},
@@ -47,6 +47,15 @@ async def test_each_entity_has_its_index(mongodb_url):
         "mastra_scorers": {"updatedAt": DAY},
         "mastra_ai_spans": {"createdAt": 7 * DAY},
     }
+
+
+async def test_spans_may_be_called_traces(mongodb_url):
+    """`trace` is what TypeScript's option calls them; two times by the two names are refused, before anything is connected to."""
+    async with MongoDBStore(uri=mongodb_url, ttl={"trace": DAY, "span": timedelta(days=1)}) as store:
+        assert not (await store.records.inspect()).missing
+    assert times(mongodb_url) == {"mastra_ai_spans": {"createdAt": DAY}}
+    with pytest.raises(ConfigurationError, match=r"'span' and 'trace' are two names of the same records, found 1 and 2; give one of them"):
+        MongoDBStore(uri="mongodb://h/x", ttl={"span": 1, "trace": 2})
 
 
 async def test_another_time_is_put_in_force_also_one_that_once_was(mongodb_url):

@@ -8,14 +8,18 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from mastra_core.errors import ConfigurationError
 from mastra_core.storage.records.changes import Patch, Save
 from mastra_core.storage.records.kinds import MESSAGES, THREADS
 from mastra_core.storage.records.query import Count, Query
+from mastra_core.storage.records.span_kinds import Span
 from mastra_core.testing.samples import a_message, a_resource, a_thread, at
 from mastra_redis.store import RedisStore
 
 DAY = timedelta(days=1)
 FOR_ALL = {"thread": DAY, "message": 2 * DAY, "resource": 3 * DAY, "workflow_snapshot": 4 * DAY, "score": 5 * DAY, "span": 6 * DAY}
+
+A_SPAN = Span(trace_id="T", span_id="S", name="n", span_type="generic", started_at=at(0), created_at=at(0))
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ async def redis(redis_url):
 
 async def until(gone, client):
     """Wait until the server has let these keys go: it says so itself."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await client.exists(*gone):
             await asyncio.sleep(0.005)
 
@@ -55,6 +59,24 @@ async def test_each_kind_of_record_has_its_own_end_index_entries_included(redis,
     }
     assert {name: next(day for head, day in wanted.items() if name.removeprefix("mastra_index:").startswith(head)) for name in left} == left
     assert len(left) == 16
+
+
+@pytest.mark.parametrize("name", ["span", "trace"])
+async def test_spans_have_an_end_by_either_of_their_names(redis, redis_url, name):
+    """`trace` is what TypeScript's option calls them; `eval`, which is never written, may be said too."""
+    async with RedisStore(connection_string=redis_url, ttl={name: 6 * DAY, "eval": DAY}) as store:
+        await store.observability.create_span(A_SPAN)
+        await store.memory.save_thread(a_thread())
+    left = await days(redis)
+    assert {day for key, day in left.items() if "mastra_ai_spans" in key} == {6}
+    assert {day for key, day in left.items() if "mastra_ai_spans" not in key} == {None}
+
+
+def test_two_times_of_spans_by_their_two_names_are_refused():
+    """Before anything is connected to; the same time twice is one time."""
+    with pytest.raises(ConfigurationError, match=r"'span' and 'trace' are two names of the same records, found 1 and 2; give one of them"):
+        RedisStore(host="localhost", ttl={"span": 1, "trace": 2})
+    RedisStore(host="localhost", ttl={"span": 86_400, "trace": DAY})
 
 
 async def test_a_thread_that_is_used_lives_on_with_its_entries(redis, redis_url):

@@ -15,6 +15,8 @@ CHARGED = frozenset({"batch_get_item", "delete_item", "get_item", "query", "scan
 class Consumed:
     """What requests of one kind took since the store was made.
 
+    What DynamoDB charges for a request that it refuses, such as a transaction that another one was in the way of, it does not tell.
+
     Attributes:
         requests: how many were answered.
         retries: how many were sent again before, since they were throttled, failed or were lost; a request that failed for good is not
@@ -35,8 +37,8 @@ class Consumption:
     def __init__(self) -> None:
         self._by_operation: dict[str, Consumed] = {}
 
-    def add(self, request: str, answer: Mapping[str, Any], *, retries: int) -> None:
-        """Count one answer.
+    def add(self, request: str, answer: Mapping[str, Any], *, retries: int) -> tuple[str, float]:
+        """Count one answer; give what it took by itself: "read_units" or "write_units", and how many.
 
         Args:
             request: boto3's name of it, such as "batch_get_item".
@@ -46,15 +48,16 @@ class Consumption:
         told = answer.get("ConsumedCapacity", [])
         tables = [told] if isinstance(told, Mapping) else told
         units = sum(table.get("CapacityUnits", 0.0) for table in tables)
-        writes = request in {"delete_item", "transact_write_items"}
+        unit = "write_units" if request in {"delete_item", "transact_write_items"} else "read_units"
         name = "".join(part.capitalize() for part in request.split("_"))
         before = self._by_operation.get(name, Consumed())
-        self._by_operation[name] = Consumed(
-            requests=before.requests + 1,
-            retries=before.retries + retries + int(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)),
-            read_units=before.read_units + (0.0 if writes else units),
-            write_units=before.write_units + (units if writes else 0.0),
-        )
+        sums = {
+            "requests": before.requests + 1,
+            "retries": before.retries + retries + int(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)),
+            unit: getattr(before, unit) + units,
+        }
+        self._by_operation[name] = attrs.evolve(before, **sums)
+        return unit, units
 
     def __call__(self) -> dict[str, Consumed]:
         """The sums now."""

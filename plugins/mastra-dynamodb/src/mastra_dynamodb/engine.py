@@ -24,6 +24,7 @@ from mastra_core.storage.records.engine import FULL, Fault, Inspection, Support,
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, matches
 from mastra_core.storage.records.queues import Queues
+from mastra_core.storage.records.watching import spent
 from mastra_core.storage.records.wire import check_values
 from mastra_dynamodb.consumption import CHARGED, Consumption
 from mastra_dynamodb.faults import DRIVER_ERRORS, code_of, fault_of, is_throttled, retries_of
@@ -288,7 +289,7 @@ class DynamoDBEngine:
         call = partial(getattr(self._client, name), **arguments, **asking)
         answer, retries = await self._answered(call)
         if asking:
-            self.consumed.add(name, answer, retries=retries)
+            spent(*self.consumed.add(name, answer, retries=retries))
         return answer
 
     async def _answered(self, call: Callable[[], Any]) -> tuple[Any, int]:

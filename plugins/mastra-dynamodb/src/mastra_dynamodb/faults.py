@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from mastra_core.errors import InvalidInputError, StorageUnavailableError
@@ -21,6 +26,7 @@ DRIVER_ERRORS: tuple[type[BaseException], ...] = (BotoCoreError, ClientError)
 
 CONFLICT_CODE = "TransactionConflict"
 REFUSAL_CODE = "ConditionalCheckFailed"
+INVALID_CODE = "ValidationError"
 THROTTLING_CODES = frozenset(
     {
         "ProvisionedThroughputExceeded",
@@ -34,6 +40,7 @@ _FAILING = frozenset({"InternalServerError", "ServiceUnavailable", "TransactionI
 _CREDENTIALS = frozenset(
     {"UnrecognizedClientException", "InvalidSignatureException", "InvalidAccessKeyId", "MissingAuthenticationTokenException"}
 )
+_DENIED = re.compile(r"not authorized to perform: ([\w-]+:\w+) on resource: (\S+)")
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 
 
@@ -82,26 +89,35 @@ def fault_of(error: BaseException, *, table: str, region: str) -> Fault | None:
         return Fault(error=StorageUnavailableError, message=f"{where} failed at {operation} ({code}); try again.", retry=retry)
     if code == "ValidationException" and "size" in str(error):
         return Fault(error=InvalidInputError, message=f"{where} refused an item as too large: {_words(error)}. Save less in one record.")
-    known = _mend(code, operation=operation, table=table)
+    known = _mend(code, error=error, table=table)
     return None if known is None else Fault(error=StorageUnavailableError, message=f"{where}: {known}")
 
 
-def _mend(code: str, *, operation: str, table: str) -> str | None:
+def _mend(code: str, *, error: ClientError, table: str) -> str | None:
     if code == "ResourceNotFoundException":
         return (
             "there is no such table. Correct table_name or region, or create it: "
             f"mastra ddl dynamodb://{table} > table.json && aws dynamodb create-table --cli-input-json file://table.json"
         )
     if code == "AccessDeniedException":
-        return (
-            f"no permission for {operation}; allow dynamodb:{operation} on table/{table} and table/{table}/index/* "
-            "in the IAM policy of these credentials."
-        )
+        return _permission(error, table=table)
     if code in _EXPIRED:
         return "the session token of the credentials has expired; get a new one, for example with `aws sso login`."
     if code in _CREDENTIALS:
         return f"the credentials were not accepted ({code}); check the access key, the secret and the region."
     return None
+
+
+def _permission(error: ClientError, *, table: str) -> str:
+    """What to allow: AWS names the action and the resource; of a transaction the action is that of an item in it."""
+    operation = error.operation_name
+    told = _DENIED.search(str(error))
+    own = "dynamodb:UpdateItem, DeleteItem and ConditionCheckItem" if operation == "TransactWriteItems" else f"dynamodb:{operation}"
+    action, resource = (told[1], told[2]) if told else (own, f"table/{table} and table/{table}/index/*")
+    return (
+        f"no permission for {operation}; allow {action} on {resource} in the IAM policy of these credentials. "
+        f"All that a store needs is printed by: mastra dynamodb policy --table {table}"
+    )
 
 
 def _local_fault(error: BaseException, where: str) -> Fault | None:
@@ -110,6 +126,8 @@ def _local_fault(error: BaseException, where: str) -> Fault | None:
         message = (
             "no complete AWS credentials were found; pass credentials=…, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a role."
         )
+    elif isinstance(error, CredentialRetrievalError | ProfileNotFound | SSOError | TokenRetrievalError):
+        message = f"the AWS credentials could not be read: {_words(error)}."
     elif isinstance(error, NoRegionError):
         message = "no AWS region is set; pass region=… or set AWS_REGION."
     elif isinstance(error, EndpointConnectionError | ConnectTimeoutError):

@@ -10,6 +10,9 @@ from mastra_core.errors import ConfigurationError
 from mastra_core.storage.options import refuse_unknown
 
 TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+ENDPOINT = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?")
+REGION = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
+"""Of any text that is a name of a host: DynamoDB Local takes each."""
 
 CREDENTIALS: Mapping[str, str] = {
     "access_key_id": "aws_access_key_id",
@@ -66,6 +69,31 @@ def check_table_name(name: object) -> str:
     if not isinstance(name, str) or not TABLE_NAME.fullmatch(name):
         raise ConfigurationError(f"DynamoDBStore: table_name has 3 to 255 letters, digits, '_', '.' and '-'; found {name!r}")
     return name
+
+
+def check_endpoint(endpoint: object) -> str | None:
+    """*endpoint*, if requests can go there; None is AWS.
+
+    Raises:
+        ConfigurationError: it is no URL of http or https.
+    """
+    if endpoint is None:
+        return None
+    if not isinstance(endpoint, str) or not ENDPOINT.fullmatch(endpoint):
+        found = "one that holds credentials" if "@" in str(endpoint) else repr(endpoint)
+        raise ConfigurationError(f"DynamoDBStore: endpoint is a URL such as 'http://localhost:8000'; found {found}")
+    return endpoint
+
+
+def check_region(region: object) -> str | None:
+    """*region*, if a region can have that name; None is what the environment says.
+
+    Raises:
+        ConfigurationError: no region can.
+    """
+    if region is None or (isinstance(region, str) and REGION.fullmatch(region)):
+        return region
+    raise ConfigurationError(f"DynamoDBStore: region is a name such as 'eu-west-1'; found {region!r}")
 
 
 def read_credentials(credentials: object) -> dict[str, str] | None:

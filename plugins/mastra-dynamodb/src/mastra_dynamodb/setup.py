@@ -8,7 +8,7 @@ from mastra_core.errors import ConfigurationError, StorageUnavailableError
 from mastra_core.storage.records.wire import decode_json
 from mastra_dynamodb.engine import connect
 from mastra_dynamodb.faults import DRIVER_ERRORS, fault_of
-from mastra_dynamodb.options import check_table_name
+from mastra_dynamodb.options import check_endpoint, check_region, check_table_name
 from mastra_dynamodb.table import creation
 
 SECONDS = 300
@@ -24,12 +24,12 @@ def create_table(table: str, *, region: str | None = None, endpoint: str | None 
         ttl: the attribute by which items expire; None turns time to live not on.
 
     Raises:
-        ConfigurationError: the name cannot be that, or the table exists.
+        ConfigurationError: the name, region or endpoint cannot be that, or the table exists.
         StorageUnavailableError: the service cannot be reached, or does not allow it.
     """
     parameters: Any = decode_json(creation(check_table_name(table)))
     try:
-        client = connect(region=region, endpoint=endpoint, credentials={})
+        client = connect(region=check_region(region), endpoint=check_endpoint(endpoint), credentials={})
         try:
             client.create_table(**parameters)
             client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": SECONDS})

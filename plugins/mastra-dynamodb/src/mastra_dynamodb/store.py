@@ -10,7 +10,7 @@ from mastra_core.errors import ConfigurationError
 from mastra_core.storage.store import Store
 from mastra_dynamodb.consumption import Consumed
 from mastra_dynamodb.engine import DynamoDBEngine
-from mastra_dynamodb.options import DynamoDBConfig, check_table_name, read_config, read_credentials
+from mastra_dynamodb.options import DynamoDBConfig, check_endpoint, check_region, check_table_name, read_config, read_credentials
 from mastra_dynamodb.ttl import read_ttl
 
 OPTIONS = ("region", "endpoint")
@@ -26,14 +26,14 @@ class DynamoDBStore(Store):
         region: the AWS region; None is what the environment says.
         endpoint: the URL of another service, such as DynamoDB Local.
         credentials: `access_key_id`, `secret_access_key` and perhaps `session_token`, also by boto3's names; None is boto3's own search.
-        ttl: when records expire, by entity (`thread`, `message`, `resource`, `workflow_snapshot`, `score`, `trace`):
-            `{"enabled": True, "default_ttl_seconds": 2592000, "attribute_name": "ttl"}`. Every write renews the time. What has
+        ttl: when records expire, by entity (`thread`, `message`, `resource`, `workflow_snapshot`, `score`, and `span`, also called
+            `trace`): `{"enabled": True, "default_ttl_seconds": 2592000, "attribute_name": "ttl"}`. Every write renews the time. What has
             expired is not read any more, also while DynamoDB has not deleted it yet; the table deletes it if its time to live is on.
         client: a boto3 DynamoDB client to use instead, in place of region, endpoint and credentials; it is not closed.
         config: all of these in one dictionary, as TypeScript takes them; not beside the others.
 
     Raises:
-        ConfigurationError: *table_name* is missing, an option is not known, or there are two ways to connect.
+        ConfigurationError: *table_name* is missing, an option is not known or cannot be that, or there are two ways to connect.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class DynamoDBStore(Store):
             raise ConfigurationError("DynamoDBStore takes a client, or region, endpoint and credentials to make one; found both")
         engine = DynamoDBEngine(
             check_table_name(found.get("table_name")),
-            region=found.get("region"),
-            endpoint=found.get("endpoint"),
+            region=check_region(found.get("region")),
+            endpoint=check_endpoint(found.get("endpoint")),
             credentials=read_credentials(found.get("credentials")),
             client=found.get("client"),
             expiries=read_ttl(found.get("ttl")),

@@ -14,17 +14,21 @@ import attrs
 from mastra_core import clock
 from mastra_core.errors import ConfigurationError
 from mastra_core.storage.options import refuse_unknown
+from mastra_core.storage.records.lifetimes import by_meaning
 from mastra_dynamodb.expressions import Draft, Term
 from mastra_dynamodb.keys import ENTITY, LAYOUTS, MARKS
 from mastra_dynamodb.wire import AttributeValue, Item
 
-ENTITIES: Mapping[str, str] = {
+ENTITIES: Mapping[str, str | None] = {
     **{layout.entity: layout.entity for layout in LAYOUTS.values() if layout.entity != "ai_span"},
-    # TypeScript's name, of an entity that it kept before it had spans; ours are spans.
+    "span": "ai_span",
+    # What TypeScript's option calls them.
     "trace": "ai_span",
     # Kept by older releases of TypeScript alone: accepted, and nothing is written that could expire.
-    "eval": "eval",
+    "eval": None,
 }
+"""By what a user calls them: ElectroDB's names."""
+_CALLED: Mapping[str, str] = {entity: name for name, entity in ENTITIES.items() if entity is not None and name != "trace"}
 ATTRIBUTES = ("ttl", "expiresAt")
 """The names that TypeScript's package knows; ElectroDB would not read another one."""
 _OPTIONS = ("enabled", "attribute_name", "default_ttl_seconds")
@@ -93,19 +97,15 @@ def read_ttl(ttl: object) -> Expiries:
     """The option `ttl` of a store: by entity, `{"enabled": True, "default_ttl_seconds": 86400, "attribute_name": "ttl"}`.
 
     Raises:
-        ConfigurationError: an entity or option is not known, or a value cannot be that.
+        ConfigurationError: an entity or option is not known, a value cannot be that, or one entity has two by its two names.
     """
     if ttl is None:
         return Expiries({})
     if not isinstance(ttl, Mapping):
         raise ConfigurationError(f"ttl must be a dictionary by entity, one of {', '.join(sorted(ENTITIES))}; found {ttl!r}")
     refuse_unknown(ttl, known=sorted(ENTITIES), at="ttl")
-    found = {}
-    for entity, options in ttl.items():
-        expiry = _expiry(options, at=f"ttl[{entity!r}]")
-        if expiry is not None:
-            found[ENTITIES[entity]] = expiry
-    return Expiries(found)
+    found = by_meaning(ttl, ENTITIES, read=lambda entity, options: _expiry(options, at=f"ttl[{entity!r}]"), at="ttl")
+    return Expiries({entity: expiry for entity, expiry in found.items() if expiry is not None})
 
 
 def _expiry(options: object, *, at: str) -> Expiry | None:
@@ -144,7 +144,7 @@ def warnings(expiries: Expiries, described: Mapping[str, Any], *, table: str) ->
     if attribute is not None and attribute not in ATTRIBUTES:
         found.append(f"the table deletes by the attribute {attribute!r}, which no store writes; a store writes {' or '.join(ATTRIBUTES)}")
     for name in sorted({expiry.attribute for expiry in expiries.by_entity.values()}):
-        entities = ", ".join(sorted(entity for entity, expiry in expiries.by_entity.items() if expiry.attribute == name))
+        entities = ", ".join(sorted(_CALLED[entity] for entity, expiry in expiries.by_entity.items() if expiry.attribute == name))
         mend = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification 'Enabled=true, AttributeName={name}'"
         if attribute is None:
             found.append(f"time to live is off on the table, so that expired items ({entities}) are hidden and never deleted; run: {mend}")

@@ -32,6 +32,8 @@ AttributeValue = Mapping[str, Any]
 Item = Mapping[str, AttributeValue]
 
 MAX_ITEM_BYTES = 400 * 1024
+BESIDE_BYTES = 81
+"""When an item was changed, when it expires, and the mark of its last write, at most."""
 SMALLEST_NUMBER, LARGEST_NUMBER = 1e-130, 1e126
 
 
@@ -200,13 +202,14 @@ def size_of(attributes: Mapping[str, AttributeValue]) -> int:
     )
 
 
-def check_size(kind: Kind[Any], key: Key, attributes: Mapping[str, AttributeValue]) -> None:
-    """Refuse an item that DynamoDB cannot hold.
+def check_size(kind: Kind[Any], key: Key, fields: Mapping[str, AttributeValue]) -> None:
+    """Refuse an item that DynamoDB cannot hold; what others hang on a thread's item is not known here, and DynamoDB refuses that.
 
     Raises:
-        InvalidInputError: it is over 400 KiB.
+        InvalidInputError: it is over 400 KiB, with its keys and what is kept beside its fields.
     """
-    size = size_of(attributes)
+    attributes = {**fields, **frame_of(kind, fields), **key_item(item_key(kind, key))}
+    size = size_of(attributes) + BESIDE_BYTES
     if size > MAX_ITEM_BYTES:
         largest = max(attributes, key=lambda name: size_of({name: attributes[name]}))
         raise InvalidInputError(

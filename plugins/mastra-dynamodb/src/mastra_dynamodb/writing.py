@@ -15,12 +15,12 @@ from mastra_core.errors import ConflictError, InvalidInputError
 from mastra_core.storage.records.changes import Change
 from mastra_core.storage.records.query import Get
 from mastra_dynamodb.expressions import Draft, rendered
-from mastra_dynamodb.faults import CONFLICT_CODE, DRIVER_ERRORS, REFUSAL_CODE, reasons_of
+from mastra_dynamodb.faults import CONFLICT_CODE, DRIVER_ERRORS, INVALID_CODE, REFUSAL_CODE, reasons_of
 from mastra_dynamodb.keys import item_key
 from mastra_dynamodb.plan import Plan, planned, unchanged
 from mastra_dynamodb.recent import Marks
 from mastra_dynamodb.ttl import Expiries
-from mastra_dynamodb.wire import Item, record_at
+from mastra_dynamodb.wire import MAX_ITEM_BYTES, Item, record_at
 
 Place = tuple[str, str]
 Call = Callable[..., Awaitable[Any]]
@@ -121,6 +121,7 @@ class Writer:
             await self._call("transact_write_items", TransactItems=[rendered(draft, table=self._table) for draft in drafts])
         except DRIVER_ERRORS as error:
             reasons = reasons_of(error)
+            _refuse_too_large(drafts, reasons)
             codes = {reason.get("Code") for reason in reasons} - {"None", None}
             if not codes or not codes <= {CONFLICT_CODE, REFUSAL_CODE}:
                 raise
@@ -130,6 +131,16 @@ class Writer:
         for owner, tokens in plan.marked.items():
             self._marks.added(owner, tokens)
         return None
+
+
+def _refuse_too_large(drafts: Sequence[Draft], reasons: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what only DynamoDB could see: that an item with all that others put on it would be too large."""
+    for draft, reason in zip(drafts, reasons, strict=False):
+        if reason.get("Code") == INVALID_CODE and "size" in str(reason.get("Message")):
+            raise InvalidInputError(
+                f"item {draft.place[0]} would have more than the {MAX_ITEM_BYTES:,} bytes that DynamoDB holds in one item; nothing was "
+                "written. Store large values elsewhere and save a reference."
+            )
 
 
 async def _pause(attempt: int, *, conflict: bool) -> None:

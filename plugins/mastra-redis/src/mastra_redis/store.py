@@ -24,8 +24,8 @@ class RedisStore(Store):
         id: the store's name in errors and logs.
         key_prefix: what every key begins with, so that programs can share a database. `@mastra/redis` has no such option, so it finds
             nothing there.
-        ttl: by entity ("thread", "message", "resource", "workflow_snapshot", "score", "span"), a timedelta or seconds after which a
-            record goes that is not written again. Nothing goes by itself without it.
+        ttl: by entity ("thread", "message", "resource", "workflow_snapshot", "score", and "span", which TypeScript calls "trace"), a
+            timedelta or seconds after which a record goes that is not written again. Nothing goes by itself without it.
         typescript_writes: whether `@mastra/redis` writes to this database too: lists then look through all keys, as TypeScript does.
         wait_replicas: how many replicas must have a write before it is answered; 0 is the master's word alone.
         wait_seconds: how long that may take.
