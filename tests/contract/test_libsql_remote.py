@@ -46,7 +46,9 @@ class TestRemoteLibSQLEngine(EngineContract):
 
 
 class Remote:
-    """On a server of the test's own."""
+    """On a server of the test's own. The port is certified whole above, and the same domains on a file, on every change."""
+
+    briefly = True
 
     @pytest.fixture(autouse=True)
     def _server(self, sqld_url):

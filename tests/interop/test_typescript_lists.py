@@ -156,7 +156,7 @@ QUESTIONS: Mapping[str, tuple[Call, Ask]] = {
 
 @pytest.mark.parametrize("fill", [we_fill, they_fill])
 async def test_both_languages_list_the_same(shared_url: str, fill: Callable[[str], Awaitable[None]]) -> None:
-    """Issue: "the real `@mastra/pg` reads what we wrote and appends, and we read that" (memory).
+    """Must hold: "the real `@mastra/pg` reads what we wrote and appends, and we read that" (memory).
 
     Threads, messages and resources, whoever wrote them: every list, filter, order, page and window is the same for both.
     """

@@ -64,11 +64,11 @@ def main() -> int:
     commands.add_parser("run", help="keep a server in the foreground").add_argument("kind", choices=sorted(KINDS))
     keeper = commands.add_parser("keep", help="used by a test run: keep a server until the run is gone")
     keeper.add_argument("kind", choices=sorted(KINDS))
-    keeper.add_argument("folder", type=Path)
+    keeper.add_argument("record", type=Path)
     chosen = parser.parse_args()
     try:
         if chosen.command == "keep":
-            keep(chosen.kind, chosen.folder)
+            keep(chosen.kind, chosen.record)
             return 0
         return run(chosen.kind) if chosen.command == "run" else {"install": install, "status": status}[chosen.command]()
     except (MissingServerError, ServerStartError, RuntimeError) as error:

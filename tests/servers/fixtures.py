@@ -28,7 +28,7 @@ import redis
 from psycopg import sql
 from redis.cluster import RedisCluster
 
-from . import dynamodb, redis_sentinel
+from . import dynamodb, redis_sentinel, scratch
 from .mongodb import MongoDBServer
 from .postgres import DURABLE, PostgresServer, binaries
 from .process import MissingServerError, ServerStartError
@@ -47,6 +47,9 @@ SERVERS: pytest.StashKey[SharedServers] = pytest.StashKey()
 OPTIONAL = {"mongodb_search": "mongodb_search_server"}
 """The fixture of each optional kind of server."""
 
+# A master that a test has killed is missed soon.
+QUICKLY_DOWN_MILLISECONDS = 500
+
 # A lease outlives a run that was killed, and then ends by itself.
 LEASE_SECONDS = 3600
 
@@ -56,8 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the run in its first process; a worker joins the run of its controller."""
     workerinput = getattr(config, "workerinput", {})
     if WORKER_KEY in workerinput:
-        config.stash[SERVERS] = SharedServers(Path(workerinput[WORKER_KEY]))
+        config.stash[SERVERS] = SharedServers(Path(workerinput[WORKER_KEY]), worker=workerinput["workerid"])
         return
+    # Workers and servers inherit it.
+    scratch.keep_in_memory()
     stack = contextlib.ExitStack()
     folder = stack.enter_context(new_run())
     config.stash[RUN] = stack
@@ -215,9 +220,14 @@ def redis_prefix() -> str:
     return f"t{uuid.uuid4().hex}:"
 
 
+def taking_turns(config: pytest.Config, kind: str, server: Address) -> contextlib.AbstractContextManager[None]:
+    """Keep the tests of other workers off the server for the length of the block, unless it is this worker's own."""
+    return contextlib.nullcontext() if server.ours else config.stash[SERVERS].exclusively(kind)
+
+
 @pytest.fixture(scope="session")
 def redis_cluster_server(pytestconfig: pytest.Config) -> Address:
-    """The run's Redis Cluster; most tests want `redis_cluster_url`."""
+    """This worker's Redis Cluster; most tests want `redis_cluster_url`."""
     return address_or_skip(pytestconfig, "redis_cluster")
 
 
@@ -225,9 +235,9 @@ def redis_cluster_server(pytestconfig: pytest.Config) -> Address:
 def redis_cluster_url(pytestconfig: pytest.Config, redis_cluster_server: Address) -> Iterator[str]:
     """URL of an empty Redis Cluster that only this test has for its length; emptied after it.
 
-    A cluster has no numbered databases: tests of all workers that ask for it run one after another.
+    A cluster has no numbered databases: each worker has one, and of one that was configured tests of all workers take turns.
     """
-    with pytestconfig.stash[SERVERS].exclusively("redis_cluster"), RedisCluster.from_url(redis_cluster_server.url) as cluster:
+    with taking_turns(pytestconfig, "redis_cluster", redis_cluster_server), RedisCluster.from_url(redis_cluster_server.url) as cluster:
         count = cluster.dbsize(target_nodes=RedisCluster.PRIMARIES)
         if count:
             pytest.fail(
@@ -241,7 +251,7 @@ def redis_cluster_url(pytestconfig: pytest.Config, redis_cluster_server: Address
 
 @pytest.fixture(scope="session")
 def redis_search_server(pytestconfig: pytest.Config) -> Address:
-    """The run's Redis server that searches; most tests want `redis_search_url`."""
+    """This worker's Redis server that searches; most tests want `redis_search_url`."""
     return address_or_skip(pytestconfig, "redis_search")
 
 
@@ -249,9 +259,9 @@ def redis_search_server(pytestconfig: pytest.Config) -> Address:
 def redis_search_url(pytestconfig: pytest.Config, redis_search_server: Address) -> Iterator[str]:
     """URL of an empty Redis server that searches and that only this test has for its length; emptied after it, search indexes included.
 
-    Redis searches in database 0 alone: tests of all workers that ask for it run one after another.
+    Redis searches in database 0 alone: each worker has a server, and of one that was configured tests of all workers take turns.
     """
-    with pytestconfig.stash[SERVERS].exclusively("redis_search"), redis.Redis.from_url(redis_search_server.url) as client:
+    with taking_turns(pytestconfig, "redis_search", redis_search_server), redis.Redis.from_url(redis_search_server.url) as client:
         if client.dbsize():
             pytest.fail("the Redis server with search is not empty: the tests take only an empty one, and empty it", pytrace=False)
         try:
@@ -284,7 +294,7 @@ def fresh_redis_sentinel_database(server: Address) -> Iterator[str]:
 @contextlib.contextmanager
 def own_redis_sentinels(*, replicas: int = 1) -> Iterator[RedisSentinelServer]:
     """Give a master, its replicas and three Sentinels of one's own for the length of the block, to be killed; they start in 2 s."""
-    with own_redis(functools.partial(RedisSentinelServer, replicas=replicas)) as server:
+    with own_redis(functools.partial(RedisSentinelServer, replicas=replicas, down_after_milliseconds=QUICKLY_DOWN_MILLISECONDS)) as server:
         yield server
 
 

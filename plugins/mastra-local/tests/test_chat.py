@@ -90,7 +90,7 @@ async def test_streaming_gives_the_same_text_reason_and_usage_as_completing(mode
 
 async def test_the_same_request_has_the_same_answer_whatever_was_asked_before(model):
     """The user can repeat a run: nothing of an earlier prompt, cached or not, shows in the answer."""
-    stories = [remembering(f"Tell {name} a story.", limit=40) for name in ("Ada", "Grace", "Linus", "Margaret")]
+    stories = [remembering(f"Tell {name} a story.", limit=12) for name in ("Ada", "Grace", "Linus")]
     after_another = [(await model.complete(story)).text for story in stories]
     after_itself = []
     for story in stories:

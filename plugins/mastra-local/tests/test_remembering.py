@@ -78,6 +78,7 @@ async def test_at_least_17_of_20_names_are_recalled():
     assert len(missed) <= 3, missed
 
 
+@pytest.mark.scale
 async def test_at_least_5_of_8_facts_are_recalled():
     """The user's agent knows a plain fact in the next turn."""
     missed = await misses(FACTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,20 @@ async def test_a_client_that_was_given_stays_open(redis_url) -> None:
         assert await client.ping()
 
 
-async def test_a_user_without_info_is_checked_all_the_same(redis_url) -> None:
+@pytest.fixture
+def user() -> str:
+    """The name of a user that only this test has: the users of a server are those of all its databases."""
+    return f"app{uuid.uuid4().hex}"
+
+
+async def test_a_user_without_info_is_checked_all_the_same(redis_url, user) -> None:
     """A check needs no permission that a store does not."""
     async with Redis.from_url(redis_url) as client:
-        await client.execute_command("ACL", "SETUSER", "app", "on", ">app", "~*", "+@all", "-info")
+        await client.execute_command("ACL", "SETUSER", user, "on", ">app", "~*", "+@all", "-info")
         try:
-            found = await RedisStore(connection_string=redis_url.replace("redis://", "redis://app:app@")).records.inspect()
+            found = await RedisStore(connection_string=redis_url.replace("redis://", f"redis://{user}:app@")).records.inspect()
         finally:
-            await client.execute_command("ACL", "DELUSER", "app")
+            await client.execute_command("ACL", "DELUSER", user)
     assert "does not tell this user its version" in found.server
 
 
@@ -120,7 +127,7 @@ LINE = re.compile(r"^\+ping .*$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("cluster", [False, True], ids=["node", "cluster"])
-async def test_the_permissions_that_the_readme_lists_are_enough(request, cluster, every_domain) -> None:
+async def test_the_permissions_that_the_readme_lists_are_enough(request, cluster, every_domain, user) -> None:
     """A user with that line and no other permission opens the store, goes through every domain, and leaves."""
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     line = LINE.search(readme)
@@ -130,14 +137,14 @@ async def test_the_permissions_that_the_readme_lists_are_enough(request, cluster
     client = (RedisCluster if cluster else Redis).from_url(url)
     everywhere = {"target_nodes": RedisCluster.PRIMARIES} if cluster else {}
     async with client:
-        await client.execute_command("ACL SETUSER", "app", "reset", "on", ">app", "~*", *words, **everywhere)
+        await client.execute_command("ACL SETUSER", user, "reset", "on", ">app", "~*", *words, **everywhere)
         scheme = "redis+cluster" if cluster else "redis"
         try:
             async with RedisStore(
-                connection_string=url.replace("redis://", f"{scheme}://app:app@"), ttl={"thread": 60, "message": 60}
+                connection_string=url.replace("redis://", f"{scheme}://{user}:app@"), ttl={"thread": 60, "message": 60}
             ) as store:
                 await every_domain(store)
                 await store.records.ping()
                 await store.memory.dangerously_clear_all()
         finally:
-            await client.execute_command("ACL DELUSER", "app", **everywhere)
+            await client.execute_command("ACL DELUSER", user, **everywhere)

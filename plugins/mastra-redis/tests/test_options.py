@@ -41,7 +41,7 @@ async def test_a_node_is_reached_by_url_by_parts_and_by_unix_socket(tmp_path):
                 RedisStore(connection_string=f"redis://ada:{word}@127.0.0.1:{node.port}/1"),
                 RedisStore(host="127.0.0.1", port=node.port, username="ada", password="p@s:s/w%?#d", db=2),
                 RedisStore(connection_string=f"unix://ada:{word}@{tmp_path}/redis.sock?db=3"),
-                open_store(f"redis://ada:{word}@127.0.0.1:{node.port}/4?socket_timeout=3"),
+                open_store(f"redis://ada:{word}@127.0.0.1:{node.port}/4?socket_timeout=30"),
             )
         ):
             assert await remembers(store)
@@ -53,7 +53,7 @@ async def test_a_master_behind_sentinels_is_reached_by_url_and_by_a_client(redis
     """Sentinels name the master; a Sentinel that is not there is passed over."""
     netloc, path = urlsplit(redis_sentinel_url).netloc, urlsplit(redis_sentinel_url).path
     assert await remembers(RedisStore(connection_string=redis_sentinel_url))
-    assert await remembers(RedisStore(connection_string=f"redis+sentinel://127.0.0.1:1,{netloc}{path}?socket_timeout=3"))
+    assert await remembers(RedisStore(connection_string=f"redis+sentinel://127.0.0.1:1,{netloc}{path}?socket_timeout=30"))
     sentinel = Sentinel([tuple(place.split(":")) for place in netloc.split(",")])
     async with sentinel, sentinel.master_for("mymaster", db=int(path.rpartition("/")[2]), retry=NEVER) as client:
         assert await remembers(RedisStore(client=client))
@@ -143,8 +143,8 @@ def test_an_option_that_cannot_be_is_refused_with_the_mend(redis_url, options, s
 
 
 def test_times_to_live_of_older_releases_are_accepted(redis_url):
-    """Semantics: "their TTL keys are accepted": entities that are no longer written."""
-    assert RedisStore(connection_string=redis_url, ttl={"trace": 60, "eval": 60, "span": timedelta(days=1)}).id == "redis"
+    """Semantics: "their TTL keys are accepted": what TypeScript calls spans, and evals, which are no longer written."""
+    assert RedisStore(connection_string=redis_url, ttl={"trace": timedelta(days=1), "eval": 60, "thread": 60}).id == "redis"
 
 
 async def test_a_url_carries_the_options_of_the_store(redis_url):

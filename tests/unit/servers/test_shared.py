@@ -60,7 +60,7 @@ def is_listening(url: str) -> bool:
 
 
 def eventually(true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if true():
             return True
@@ -81,6 +81,17 @@ def test_workers_that_need_a_server_at_once_share_one_and_it_stops_with_the_run(
         assert is_listening(addresses[0].url)
     assert not is_listening(addresses[0].url)
     assert not folder.exists()
+
+
+def test_each_worker_has_the_servers_that_tests_cannot_share_and_all_of_them_stop_with_the_run() -> None:
+    """No test waits for another worker's, nor meets its keys; the summary names the kind once."""
+    with new_run() as folder:
+        workers = [SharedServers(folder, worker=name) for name in ("gw0", "gw1")]
+        addresses = [worker.address("redis_search") for worker in workers]
+        assert addresses[0].url != addresses[1].url
+        assert workers[0].address("redis_search") == addresses[0]
+        assert SharedServers(folder).used() == addresses[:1]
+    assert not any(is_listening(address.url) for address in addresses)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)
@@ -109,9 +120,9 @@ def test_the_redis_cluster_of_one_test_is_closed_to_others(tmp_path: Path) -> No
     with SharedServers(tmp_path).exclusively("redis_cluster"):
         thread = threading.Thread(target=second)
         thread.start()
-        asked.wait(10)
+        asked.wait(60)
         order.append("first")
-    thread.join(10)
+    thread.join(60)
     assert order == ["first", "second"]
 
 
