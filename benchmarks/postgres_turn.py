@@ -201,8 +201,17 @@ async def together(store: Store, url: str, *, each: int, shared: bool, node: Nod
     return {"what": "32 tasks, one thread" if shared else "32 tasks", **figures, "ratio": ratio}
 
 
+async def stored(url: str) -> dict[str, int]:
+    """How many messages each has saved, told by their ids: nothing is quicker than what is not done."""
+    who = {"ours": "^(ours|o(True|False))-", "by_hand": "^(hand|h(True|False))-", "typescript": "^(ts|n(True|False))-"}
+    counts = ", ".join(f"count(*) FILTER (WHERE id ~ '{ids}')" for ids in who.values())
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        found = await (await connection.execute(f"SELECT {counts} FROM mastra_messages")).fetchone()
+    return {name: count for name, count in zip(who, found or (), strict=True) if count}
+
+
 async def benchmark(url: str, *, counts: Sequence[int], rounds: int, each: int) -> dict[str, Any]:
-    """Every row, and who is missing and why."""
+    """Every row, how much each has stored, and who is missing and why."""
     missing: dict[str, str] = {}
     node: Node | None = None
     try:
@@ -221,7 +230,7 @@ async def benchmark(url: str, *, counts: Sequence[int], rounds: int, each: int) 
     finally:
         if node is not None:
             node.__exit__(None, None, None)
-    return {"rows": rows, "missing": missing}
+    return {"rows": rows, "stored": await stored(url), "missing": missing}
 
 
 def main() -> None:

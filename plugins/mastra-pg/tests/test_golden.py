@@ -71,7 +71,7 @@ async def vectors(read_url: str) -> AsyncIterator[PgVector]:
 
 @pytest.mark.parametrize("name", [name for name in SAID if name not in ELSEWHERE])
 async def test_an_answer_of_typescript_is_ours_too(golden: Golden, name: str) -> None:
-    """Issue: "`golden/pg` restores and reads back equal to `readback.json`"."""
+    """Must hold: "`golden/pg` restores and reads back equal to `readback.json`"."""
     await golden.assert_alike(name)
 
 

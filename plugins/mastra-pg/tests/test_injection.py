@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from mastra_core import clock
 from mastra_core.errors import InvalidInputError, MastraError, ThreadNotFoundError
@@ -51,7 +52,7 @@ def a_thread(name: str, *, resource_id: str, **more: Any) -> Thread:
 
 @pytest.mark.parametrize("text", TEXTS)
 async def test_an_id_a_title_and_a_text_are_values(store: PostgresStore, behind: Any, text: str) -> None:
-    """Issue: "SQL injection through ids": kept to the letter, found by themselves alone, and nothing else goes with them."""
+    """Must hold: "SQL injection through ids … refused or harmless, with tests": kept to the letter, found by themselves alone, and nothing else goes with them."""
     memory = store.memory
     thread = a_thread(text, resource_id=text, title=text, metadata={"said": text})
     await memory.save_thread(thread)
@@ -79,7 +80,7 @@ async def test_an_id_that_names_nothing_finds_and_deletes_nothing(store: Postgre
 
 @pytest.mark.parametrize("text", TEXTS)
 async def test_a_value_of_a_metadata_filter_is_a_value(store: PostgresStore, text: str) -> None:
-    """Issue: "metadata keys", and what they are compared with."""
+    """What metadata keys are compared with is bound."""
     await store.memory.save_thread(a_thread("mine", resource_id="me", metadata={"said": text}))
     assert [found.id for found in await store.memory.list_threads(filter={"metadata": {"said": text}})] == ["mine"]
     assert [found.id for found in await store.memory.list_threads(filter={"metadata": {"said": f"{text} "}})] == []
@@ -87,14 +88,16 @@ async def test_a_value_of_a_metadata_filter_is_a_value(store: PostgresStore, tex
 
 @pytest.mark.parametrize("text", [*TEXTS, "said') = 'x' OR ('1", "a b", "é", ""])
 async def test_a_key_of_a_metadata_filter_that_is_no_name_is_refused(store: PostgresStore, text: str) -> None:
-    """Keys become part of a statement's text, so that letters, digits and underscores are all there may be."""
+    """Must hold: "SQL injection through … metadata keys": they become part of a statement's text, so that letters, digits and
+    underscores are all there may be.
+    """
     with pytest.raises(InvalidInputError):
         await store.memory.list_threads(filter={"metadata": {text: "x"}})
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "createdAt; DROP TABLE mastra_threads", "1", "id"])
 async def test_an_order_that_is_none_is_refused(store: PostgresStore, text: str) -> None:
-    """Issue: "order_by": neither its field nor its direction is ever text of a statement."""
+    """Must hold: "SQL injection through … order_by": neither its field nor its direction is ever text of a statement."""
     orders: list[Any] = [{"field": text}, {"direction": text}, {"field": "created_at", "direction": text}, text]
     for order in orders:
         with pytest.raises(MastraError):
@@ -114,3 +117,15 @@ async def test_what_vectors_are_found_by_is_a_value(postgres_url: str, behind: A
             await vectors.create_index(text, dimension=2)
         await vectors.delete_vector("docs", id=text)
         assert behind.execute("SELECT vector_id FROM docs").fetchall() == [("other",)]
+
+
+@pytest.mark.parametrize("schema", ['ex"t', 'x".vector; DROP TABLE mastra_threads; --'])
+async def test_names_that_somebody_else_gave_are_names(store: PostgresStore, postgres_url: str, behind: Any, schema: str) -> None:
+    """An operator may have put pgvector into any schema: its types, operators and functions are found there."""
+    behind.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    behind.execute(sql.SQL("CREATE EXTENSION vector SCHEMA {}").format(sql.Identifier(schema)))
+    async with PgVector(connection_string=postgres_url) as vectors:
+        await vectors.create_index("docs", dimension=2)
+        await vectors.upsert("docs", vectors=[[1, 0], [0, 1]], ids=["a", "b"])
+        assert [match.id for match in await vectors.query("docs", query_vector=[1, 0], top_k=1)] == ["a"]
+    assert await store.memory.get_thread_by_id("theirs") is not None

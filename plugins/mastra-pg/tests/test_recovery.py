@@ -118,7 +118,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 async def test_a_server_killed_while_32_tasks_save_keeps_every_acknowledged_turn(server: PostgresServer) -> None:
-    """Issue: "The server killed (-9) while 32 tasks save: every acknowledged turn is there, no half turn, the pool recovers by itself
+    """Must hold: "The server killed (-9) while 32 tasks save: every acknowledged turn is there, no half turn, the pool recovers by itself
     within seconds, callers got `StorageUnavailableError`".
     """
     async with PostgresStore(connection_string=server.url) as store:
@@ -169,7 +169,7 @@ async def test_a_batch_waits_for_a_server_that_is_restarted(server: PostgresServ
 
 @pytest.mark.scale
 async def test_a_store_follows_a_failover_to_the_promoted_standby() -> None:
-    """Issue: "Failover to a promoted replica through a two-host connection string"; what a synchronous standby acknowledged is there."""
+    """Must hold: "Failover to a promoted replica through a two-host connection string"; what a synchronous standby acknowledged is there."""
     with own_postgres() as primary, own_postgres(standby_of=primary.url) as standby:
         await wait_for_copies(primary.url)
         async with PostgresStore(connection_string=of_two(standby, primary)) as store:
@@ -283,7 +283,7 @@ async def test_a_read_cut_in_the_middle_is_asked_again(cut: tuple[Cut, str], ans
 
 @pytest.mark.parametrize("answer", [False, True])
 async def test_a_write_cut_in_the_middle_is_said_to_be_uncertain_and_not_done_twice(cut: tuple[Cut, str], answer: bool) -> None:
-    """Issue: "A connection cut in mid-query likewise": an error that says so, a whole turn or nothing, and the store goes on."""
+    """Must hold: "A connection cut in mid-query likewise": an error that says so, a whole turn or nothing, and the store goes on."""
     cutting, url = cut
     async with PostgresStore(connection_string=url) as store:
         await save(store.memory, "before")

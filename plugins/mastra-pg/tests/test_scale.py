@@ -87,7 +87,7 @@ async def test_reads_of_many_threads_touch_few_blocks(postgres_url: str, count: 
 
 @pytest.mark.scale
 async def test_a_million_messages_and_a_hundred_thousand_threads_are_read_as_few(postgres_url: str) -> None:
-    """Issue: "1,000,000 messages in one thread and 100,000 threads: list, last-10, include (without totals) stay flat"."""
+    """Must hold: "1,000,000 messages in one thread and 100,000 threads: list, last-10, include (without totals) stay flat"."""
     await fill(postgres_url, messages=1_000_000, threads=100_000)
     await touched(postgres_url, OF_MESSAGES, 1_000_000)
     await touched(postgres_url, OF_THREADS, 100_000)

@@ -175,7 +175,7 @@ def test_what_is_no_name_of_a_schema_is_refused(kind: Any, name: Any) -> None:
     "name", ["a; DROP SCHEMA public CASCADE; --", "public.mastra_threads", "SELECT", "a b", "Übung", "--", "/*", "a)b(c"]
 )
 async def test_a_name_that_looks_like_sql_is_a_name(postgres_url: str, behind: Any, name: str) -> None:
-    """Issue: "SQL injection through … schema_name: refused or harmless"."""
+    """Must hold: "SQL injection through … schema_name … refused or harmless"."""
     behind.execute("CREATE TABLE mastra_threads (witness int)")
     async with PostgresStore(connection_string=postgres_url, schema_name=name) as store:
         await store.memory.save_thread(a_thread("u"))

@@ -80,13 +80,13 @@ async def check_turn(memory: MemoryDomain, proxy: PostgresProxy, postgres_url: s
 async def test_a_turn_is_one_round_trip_to_read_and_one_to_write(
     memory: MemoryDomain, proxy: PostgresProxy, postgres_url: str, count: int
 ) -> None:
-    """Issue: "Round trips per turn counted at a proxy: 1 + 1, equal at 10 / 1,000 / 100,000 messages"."""
+    """Must hold: "Round trips per turn counted at a proxy: 1 + 1, equal at 10 / 1,000 / 100,000 messages"."""
     await check_turn(memory, proxy, postgres_url, count)
 
 
 @pytest.mark.scale
 async def test_a_turn_of_a_thread_of_100_000_messages_costs_the_same(memory: MemoryDomain, proxy: PostgresProxy, postgres_url: str) -> None:
-    """Issue: "Round trips per turn counted at a proxy: 1 + 1, equal at 10 / 1,000 / 100,000 messages"."""
+    """The same of "100,000 messages"."""
     await check_turn(memory, proxy, postgres_url, 100_000)
 
 
@@ -140,11 +140,11 @@ async def check_index_rows(url: str, count: int) -> None:
 
 
 async def test_the_last_ten_and_a_window_read_no_more_index_rows_than_they_give(postgres_url: str) -> None:
-    """Issue: "last-10 touches at most N+1 index rows (EXPLAIN, buffers)", of the statements that are sent, by the planner's own choice."""
+    """Must hold: "last-10 touches at most N+1 index rows (EXPLAIN, buffers)", of the statements that are sent, by the planner's own choice."""
     await check_index_rows(postgres_url, 5000)
 
 
 @pytest.mark.scale
 async def test_the_last_ten_and_a_window_of_100_000_messages_read_as_few(postgres_url: str) -> None:
-    """Issue: "last-10 touches at most N+1 index rows (EXPLAIN, buffers)", of a thread of 100,000 messages."""
+    """The same of a thread of 100,000 messages."""
     await check_index_rows(postgres_url, 100_000)

@@ -22,7 +22,7 @@ NAMES = ["a:b:id:c", "{", "}", "{a}b", "}{", "{}", "a b", "a\nb\r\n", "*", "[a-z
 @pytest.mark.parametrize("cluster", [False, True], ids=["node", "cluster"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_any_text_names_a_thread_a_resource_a_message_and_a_run(request, cluster, name):
-    """Issue: "Keys with `:`, `{`, spaces, newlines and 255 Unicode characters work": saved, listed, changed, deleted; nothing stays behind."""
+    """Must hold: "Keys with `:`, `{`, spaces, newlines and 255 Unicode characters work": saved, listed, changed, deleted; nothing stays behind."""
     url = request.getfixturevalue("redis_cluster_url" if cluster else "redis_url")
     async with RedisStore(connection_string=url.replace("redis://", "redis+cluster://") if cluster else url) as store:
         memory = store.memory
@@ -46,7 +46,7 @@ async def test_any_text_names_a_thread_a_resource_a_message_and_a_run(request, c
 
 @pytest.mark.parametrize("command", [("RPUSH", "x"), ("HSET", "f", "x"), ("SADD", "x")])
 async def test_a_value_of_another_type_at_a_key_of_ours_is_never_a_short_page(redis_url, command):
-    """Issue: "A value of another type at one of our keys gives `StoredDataError`": on every way to it, and it stays where it is."""
+    """Must hold: "A value of another type at one of our keys gives `StoredDataError`": on every way to it, and it stays where it is."""
     async with RedisStore(connection_string=redis_url) as store, Redis.from_url(redis_url) as client:
         for number in range(3):
             await store.records.apply(
@@ -90,7 +90,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.parametrize("cluster", [False, True], ids=["node", "cluster"])
 async def test_four_processes_that_update_at_once_lose_nothing(request, cluster):
-    """Issue: "Concurrent `update_*` from four processes lose nothing": threads, resources, messages and results of workflows."""
+    """Must hold: "Concurrent `update_*` from four processes lose nothing": threads, resources, messages and results of workflows."""
     url = request.getfixturevalue("redis_cluster_url" if cluster else "redis_url")
     url = url.replace("redis://", "redis+cluster://") if cluster else url
     async with RedisStore(connection_string=url) as store:

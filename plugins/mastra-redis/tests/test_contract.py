@@ -1,4 +1,4 @@
-"""The kit's contract. Issue 7: "The whole kit passes on standalone, Cluster and Sentinel": one node, three, and a master that Sentinels name."""
+"""The kit's contract. Must hold: "The whole kit passes on standalone, Cluster and Sentinel": one node, three, and a master that Sentinels name."""
 
 from __future__ import annotations
 

@@ -112,9 +112,10 @@ async def _clear_up():
 
 @pytest.mark.parametrize("wait_replicas", [0, 1])
 async def test_a_sentinel_failover_keeps_what_the_new_master_had_and_needs_no_restart(redis_server, wait_replicas):
-    """Issue: "acknowledged writes that reached the new master are there; callers see `StorageUnavailableError` or a retried success,
-    never an empty page; recovery needs no restart". With WAIT, and a second replica that can confirm
-    after the failover, nothing acknowledged is lost.
+    """Must hold: "A Sentinel failover … while 32 tasks save: acknowledged writes that reached the new master are there; callers see
+    `StorageUnavailableError` or a retried success, never an empty page; recovery needs no restart."
+
+    With WAIT, and a second replica that can confirm after the failover, nothing acknowledged is lost.
     """
     with own_redis_sentinels(replicas=1 + wait_replicas) as server:
         async with RedisStore(connection_string=f"{server.url}/0?wait_replicas={wait_replicas}", wait_seconds=1) as store:
@@ -128,7 +129,9 @@ async def test_a_sentinel_failover_keeps_what_the_new_master_had_and_needs_no_re
 
 @pytest.mark.parametrize("wait_replicas", [0, 1])
 async def test_the_loss_of_a_cluster_node_keeps_what_its_replica_had_and_needs_no_restart(redis_server, wait_replicas):
-    """Issue: the same of "the loss of a cluster node while 32 tasks save"."""
+    """Must hold: "… the loss of a cluster node while 32 tasks save: acknowledged writes that reached the new master are there; … never an
+    empty page; recovery needs no restart".
+    """
     with own_redis_cluster(replicas=1 + wait_replicas) as server:
         url = server.url.replace("redis://", "redis+cluster://")
         async with RedisStore(connection_string=f"{url}?wait_replicas={wait_replicas}", wait_seconds=1) as store:
@@ -164,7 +167,7 @@ def cut_off(master, replicas):
 
 @pytest.mark.parametrize("wait_replicas", [0, 1])
 async def test_what_was_not_replicated_is_lost_and_waiting_acknowledges_none_of_it(redis_server, wait_replicas):
-    """Issue: "What asynchronous replication can lose is stated, measured, and narrowed by an optional `WAIT`".
+    """Must hold: "What asynchronous replication can lose is stated, measured, and narrowed by an optional `WAIT`".
 
     Cut off from its replicas, the master takes turns for 0.3 s and dies. What it acknowledged meanwhile is lost, and nothing else;
     with WAIT it acknowledged nothing.

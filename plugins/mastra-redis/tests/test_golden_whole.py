@@ -37,7 +37,7 @@ async def golden(request, redis_url):
 
 @pytest.mark.parametrize("name", [name for name in SAID if name not in {*ELSEWHERE, *BUGS}])
 async def test_an_answer_of_typescript_is_ours_too(golden, name):
-    """Issue: "`golden/redis/dump.json` loads and reads back as `readback.json` (known TypeScript bugs excepted, each named)"."""
+    """Must hold: "`golden/redis/dump.json` loads and reads back as `readback.json` (known TypeScript bugs excepted, each named)"."""
     ask, at = golden.question(name)
     assert_same(plain(await ask(golden, at)), plain(golden.expected(name)))
 

@@ -46,7 +46,7 @@ def options(request):
 
 
 async def test_typescript_reads_what_we_wrote_in_every_domain_it_has(redis_url, options):
-    """Issue: "the real `@mastra/redis` reads what we wrote"."""
+    """Must hold: "the real `@mastra/redis` reads what we wrote"."""
     threads = [a_thread(f"t{n}", title=f"Ünï '{n}", metadata={"values": VALUES}, created=n) for n in range(3)]
     content = {"format": 2, "parts": [{"type": "text", "text": "lone \ud83d, NUL \0, 日本語 🎉"}], "metadata": {"values": VALUES}}
     messages = [a_message(f"m{n}", thread_id="t0", resource_id="r", content=content, created=n) for n in range(4)]
