@@ -24,7 +24,8 @@ INDEX = "memory{0}messages"
 """The index of vectors as long as those of OpenAI's first embedders, and what the names of the others start with."""
 
 PLAIN_DIMENSION = 1536
-INDEXED = ("thread_id", "resource_id")
+INDEXED = ("thread_id", "resource_id", "message_id")
+"""What vectors are asked for and removed by: the searches, the removal of a thread or of messages, and a reindex."""
 
 
 @attrs.frozen(kw_only=True)
