@@ -10,7 +10,8 @@ import pytest
 
 from mastra_core import clock
 from mastra_core.storage.domains.memory import MemoryDomain
-from mastra_core.storage.records.kinds import THREADS, Message, Thread
+from mastra_core.storage.records.kinds import MESSAGES, THREADS, Message, Thread
+from mastra_core.storage.records.query import Query
 from mastra_dynamodb import keys, recent, wire
 from mastra_dynamodb.store import DynamoDBStore
 from tests.servers.counting import counting_requests
@@ -121,6 +122,20 @@ async def test_messages_of_a_deleted_thread_are_not_listed_while_the_index_shows
     frozen.deliver()
     await memory.delete_thread("t")
     assert await shown(memory) == []
+
+
+async def test_a_purge_ends_and_counts_what_went_while_the_index_shows_what_typescript_deleted(
+    memory: MemoryDomain, frozen: Any, dynamodb_client: Any, dynamodb_table: str
+) -> None:
+    """What TypeScript deletes leaves no mark: whoever empties a list until nothing is left passes over it, and does not wait for the index."""
+    await save(memory, "a", "b", "c")
+    frozen.deliver()
+    for name in "ab":
+        dynamodb_client.delete_item(TableName=dynamodb_table, Key=wire.key_item(keys.item_key(MESSAGES, (name,))))
+    whole = Query(MESSAGES, "by_thread", at={"thread_id": "t"})
+    assert [await memory.records.purge(whole, limit=1) for _ in range(2)] == [1, 0]
+    assert await memory.get_thread_by_id("t") is not None
+    assert [found.id for found in await memory.list_messages_by_id(["a", "b", "c"])] == []
 
 
 async def test_old_marks_go_with_the_next_write(

@@ -162,21 +162,26 @@ class DynamoDBEngine:
             return await self._writer.decide(gets, change)
 
     async def purge(self, query: Query[Any], *, limit: int) -> int:
-        """A list, then deletes in transactions; the marks that outlived the owner of an emptied partition go too."""
-        owner = owner_of(query)
+        """A list, then deletes in transactions; the marks that outlived the owner of an emptied partition go too.
+
+        What is gone already, and shown by an index that is late, is passed over: else whoever purges until nothing is left would not end
+        before the index is right.
+        """
+        owner, proof, path = owner_of(query), proof_of(query), query.kind.path(query.path)
+        assert path is not None
         held = await self._items([owner] if owner else [])
-        records = (await self.fetch([attrs.evolve(query, limit=min(limit, query.limit or limit))]))[0]
-        still = tuple(Is((name,), value) for name, value in query.at.items())
-        deletes: list[Change] = [Delete(query.kind, query.kind.key_of(record), when=still, answer=False) for record in records]
-        proof = proof_of(query)
         orphaned = owner is not None and proof not in held.get(owner, {})
-        # Each record of a partition without a common owner may bring an item of its own into the transaction.
-        step = MAX_ITEMS - 1 if owner is not None else MAX_ITEMS // 2
-        for start in range(0, len(deletes), step):
-            await self._delete(deletes[start : start + step], marks=not orphaned)
+        most = min(limit, query.limit or limit)
+        part = attrs.evolve(query, limit=most)
+        while True:
+            (records,) = await self.fetch([part])
+            gone = await self._purged(query, records, owned=owner is not None, marks=not orphaned)
+            if gone or len(records) < most:
+                break
+            part = attrs.evolve(part, after=Cursor(getattr(records[-1], path.order), query.kind.key_of(records[-1])))
         if owner is not None and proof is not None and owner in held and orphaned and len(records) < limit:
             await self._forget(owner, proof=proof)
-        return len(records)
+        return gone
 
     async def scan(self, kind: Kind[R], *, after: str | None) -> AsyncIterator[tuple[str, R]]:
         """In the order of the table's hashes; the cursor is the item's key."""
@@ -231,16 +236,23 @@ class DynamoDBEngine:
         earlier = next(sides)[::-1] if window.before else []
         return [*earlier, target, *(next(sides) if window.after else [])]
 
-    async def _delete(self, deletes: list[Change], *, marks: bool) -> None:
-        """Delete in one transaction; what has meanwhile left the partition stays."""
+    async def _purged(self, query: Query[Any], records: Sequence[Any], *, owned: bool, marks: bool) -> int:
+        """Delete those of *records* that still lie in the partition, and say how many did."""
+        still = tuple(Is((name,), value) for name, value in query.at.items())
+        deletes: list[Change] = [Delete(query.kind, query.kind.key_of(record), when=still, answer=False) for record in records]
+        # Each record of a partition without a common owner may bring an item of its own into the transaction.
+        step = MAX_ITEMS - 1 if owned else MAX_ITEMS // 2
+        return sum([await self._deleted(deletes[start : start + step], marks=marks) for start in range(0, len(deletes), step)])
+
+    async def _deleted(self, deletes: list[Change], *, marks: bool) -> int:
+        """Delete in one transaction, and say how many went; what has meanwhile left the partition stays."""
         while deletes:
             try:
                 async with self._queues.turn(_queued(delete) for delete in deletes):
-                    await self._writer.write(deletes, marks=marks)
+                    return await self._writer.remove(deletes, marks=marks)
             except Refused as refused:
                 deletes = [delete for delete in deletes if delete is not refused.change]
-            else:
-                return
+        return 0
 
     async def _forget(self, owner: Place, *, proof: str) -> None:
         """Remove what is left of a deleted owner, unless it was created again."""

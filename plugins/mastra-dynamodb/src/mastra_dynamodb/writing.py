@@ -50,7 +50,7 @@ class Writer:
         self._marks = marks
         self._expiries = expiries
 
-    async def write(self, changes: Sequence[Change], *, marks: bool = True) -> list[Any]:
+    async def write(self, changes: Sequence[Change]) -> list[Any]:
         """All of *changes* or nothing; the answers are what the port asks for.
 
         Raises:
@@ -58,16 +58,19 @@ class Writer:
             ConflictError: others won at every try, or an id differs from a stored one by case alone.
             InvalidInputError: more items than one transaction holds.
         """
-        known: dict[Place, Item | None] = {}
-        plan = Plan()
-        for attempt in range(TRIES):
-            plan = await self._planned(changes, known, fixed=(), marks=marks)
-            lost = await self._transacted(plan)
-            if lost is None:
-                return plan.answers
-            known |= lost
-            await _pause(attempt, conflict=not lost)
-        raise _conflict(plan)
+        return (await self._written(changes, marks=True)).answers
+
+    async def remove(self, deletes: Sequence[Change], *, marks: bool) -> int:
+        """All of *deletes* or nothing; how many found a record.
+
+        Args:
+            deletes: of single records.
+            marks: False when the owners of the partitions are gone.
+
+        Raises:
+            Refused, ConflictError, InvalidInputError: as write.
+        """
+        return sum(draft.change is not None for draft in (await self._written(deletes, marks=marks)).drafts.values())
 
     async def decide(self, gets: Sequence[Get[Any]], change: Callable[[list[Any]], Sequence[Change]]) -> list[Any]:
         """Read, let *change* compute, and write if no field of what was read has changed.
@@ -95,6 +98,18 @@ class Writer:
             if lost is None:
                 return plan.answers
             learned |= lost
+            await _pause(attempt, conflict=not lost)
+        raise _conflict(plan)
+
+    async def _written(self, changes: Sequence[Change], *, marks: bool) -> Plan:
+        known: dict[Place, Item | None] = {}
+        plan = Plan()
+        for attempt in range(TRIES):
+            plan = await self._planned(changes, known, fixed=(), marks=marks)
+            lost = await self._transacted(plan)
+            if lost is None:
+                return plan
+            known |= lost
             await _pause(attempt, conflict=not lost)
         raise _conflict(plan)
 
