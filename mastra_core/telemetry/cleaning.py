@@ -68,8 +68,7 @@ class Cleaner:
 
     def facts(self, value: Mapping[str, object]) -> Mapping[str, Json] | None:
         """What is kept of facts about a step; None if there are none."""
-        cleaned = _clean(value, [self.max_attribute_bytes], 0)
-        return cleaned if isinstance(cleaned, Mapping) and cleaned else None
+        return _object(value, [self.max_attribute_bytes], 0) or None
 
     def name(self, text: str) -> str:
         """What is kept of a name or an id: at most 255 characters."""
@@ -147,15 +146,24 @@ def _of_any_type(value: object, left: list[int], depth: int) -> Json:
 
 def _object(value: Mapping[Any, object], left: list[int], depth: int) -> dict[str, Json]:
     made: dict[str, Json] = {}
+    room = left[0]
     for key, held in value.items() if len(value) <= MAX_ITEMS else itertools.islice(value.items(), MAX_ITEMS):
         text = key if type(key) is str else str(key)
         size = _harmless(text)
-        if size is not None and size <= left[0]:
+        if size is not None and type(held) is str and size + len(held) <= room and held.isascii() and "\x00" not in held:
+            # Nearly every member of what was said is such a one, and a call for each took as long again.
+            room -= size + len(held)
+            made[text] = held
+            continue
+        left[0] = room
+        if size is not None and size <= room:
             left[0] -= size
-            made[text] = _text(held, left) if type(held) is str else _clean(held, left, depth + 1)
+            made[text] = _clean(held, left, depth + 1)
         else:
             name = _text(text, left)
             made[name] = REDACTED if held is not None and _is_secret(text) else _clean(held, left, depth + 1)
+        room = left[0]
+    left[0] = room
     if len(value) > MAX_ITEMS:
         made["__truncated"] = f"{len(value) - MAX_ITEMS} more keys omitted"
     return made
