@@ -31,7 +31,8 @@ from mastra_core.storage import Store, open_store
 from mastra_core.storage.records.span_kinds import Span
 from mastra_dynamodb import DynamoDBStore
 from tests.servers import dynamodb
-from tests.servers.fixtures import fresh_mongodb_database, fresh_postgres_database, fresh_redis_database, fresh_sqld
+from tests.servers.fixtures import fresh_mongodb_database, fresh_postgres_database, fresh_sqld
+from tests.servers.redis_fixtures import fresh_redis_database
 from tests.servers.shared import SharedServers, new_run
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.spans import ENGINES, Where, measure
-from tests.servers.fixtures import SERVERS, address_or_skip
+from tests.servers.run import SERVERS, address_or_skip
 
 NEEDED = {"libsql server": "sqld", "postgresql": "postgres", "redis": "redis", "mongodb": "mongodb", "dynamodb": "dynamodb"}
 

@@ -1,9 +1,7 @@
 """Pytest fixtures that give a test a real server, and a place on it that is its own.
 
-A conftest.py loads this module with `config.pluginmanager.import_plugin("tests.servers.fixtures")` in `pytest_configure`.
-A server is started when the first test of a run asks for it and shared by all xdist workers. A server named by an environment
-variable is used instead; when it does not answer, the test fails. When nothing is configured and the server is not
-installed, the test is skipped with the mend, or fails where CI=true.
+A conftest.py loads this module with `config.pluginmanager.import_plugin("tests.servers.fixtures")` in `pytest_configure`; it brings the
+run of servers and the fixtures of Redis, which have modules of their own.
 
 Knows pytest and how a test's own place is made on each server. Must not know mastra_core or a plugin.
 """
@@ -11,109 +9,35 @@ Knows pytest and how a test's own place is made on each server. Must not know ma
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pymongo
 import pytest
-import redis
 from psycopg import sql
-from redis.cluster import RedisCluster
 
-from . import dynamodb, redis_sentinel, scratch
+from . import dynamodb, redis_fixtures, run
 from .mongodb import MongoDBServer
 from .postgres import DURABLE, PostgresServer, binaries
 from .process import MissingServerError, ServerStartError
-from .redis_cluster import RedisClusterServer
-from .redis_sentinel import RedisSentinelServer
-from .shared import KINDS, START_ATTEMPTS, Address, SharedServers, availability, new_run
+from .run import SERVERS, address_or_skip
+from .shared import START_ATTEMPTS, Address
 from .sqld import Sql, SqldServer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-WORKER_KEY = "mastra_servers"
-RUN: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
-SERVERS: pytest.StashKey[SharedServers] = pytest.StashKey()
 
-OPTIONAL = {"mongodb_search": "mongodb_search_server"}
-"""The fixture of each optional kind of server."""
-
-# A master that a test has killed is missed soon.
-QUICKLY_DOWN_MILLISECONDS = 500
-
-# A lease outlives a run that was killed, and then ends by itself.
-LEASE_SECONDS = 3600
-
-
-@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the run in its first process; a worker joins the run of its controller."""
-    workerinput = getattr(config, "workerinput", {})
-    if WORKER_KEY in workerinput:
-        config.stash[SERVERS] = SharedServers(Path(workerinput[WORKER_KEY]), worker=workerinput["workerid"])
-        return
-    # Workers and servers inherit it.
-    scratch.keep_in_memory()
-    stack = contextlib.ExitStack()
-    folder = stack.enter_context(new_run())
-    config.stash[RUN] = stack
-    config.stash[SERVERS] = SharedServers(folder)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker the run that it belongs to."""
-    node.workerinput[WORKER_KEY] = str(node.config.stash[SERVERS].folder)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of an optional server that is not installed; the summary says so."""
-    missing = {OPTIONAL[kind] for kind in OPTIONAL if availability(kind).startswith("missing")}
-    left_out = [item for item in items if missing.intersection(getattr(item, "fixturenames", ()))]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say which servers the run reached, and which optional ones it did without."""
-    for kind in OPTIONAL:
-        if availability(kind).startswith("missing"):
-            terminalreporter.write_line(f"server: no {kind}: {availability(kind)}")
-    for address in config.stash[SERVERS].used():
-        # Sentinels are several; the first stands for them.
-        where = urlsplit(address.url.partition(",")[0])
-        whose = "started for this run" if address.ours else "configured"
-        terminalreporter.write_line(f"server: {address.name} {address.version} at {where.hostname}:{where.port} ({whose})")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the run in its first process: its servers stop."""
-    stack = config.stash.get(RUN, None)
-    if stack is not None:
-        stack.close()
-
-
-def address_or_skip(config: pytest.Config, kind: str) -> Address:
-    """Give the server of `kind`; skip where it is not installed, fail where it should be there."""
-    try:
-        return config.stash[SERVERS].address(kind)
-    except MissingServerError as missing:
-        reason = f"{missing} (or name a server in {KINDS[kind].variable})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    except RuntimeError as error:
-        pytest.fail(str(error), pytrace=False)
+    """Bring the run of servers, and the fixtures that have a module of their own."""
+    config.pluginmanager.register(run)
+    config.pluginmanager.register(redis_fixtures)
 
 
 @pytest.fixture(scope="session")
@@ -157,164 +81,6 @@ def own_postgres(*, settings: Sequence[str] = DURABLE, standby_of: str | None = 
             Path(folder).chmod(0o711)
             try:
                 server = stack.enter_context(PostgresServer(Path(folder), settings=settings, standby_of=standby_of))
-            except ServerStartError:
-                # Somebody else may have taken the port between asking for a free one and listening on it.
-                if attempt == START_ATTEMPTS:
-                    raise
-                continue
-            yield server
-            return
-
-
-@pytest.fixture(scope="session")
-def redis_server(pytestconfig: pytest.Config) -> Address:
-    """The run's single-node Redis server; most tests want `redis_url`."""
-    return address_or_skip(pytestconfig, "redis")
-
-
-@pytest.fixture
-def redis_url(redis_server: Address) -> Iterator[str]:
-    """URL, with its number, of an empty database that only this test has; emptied after it.
-
-    The stored keys have no prefix, so a key prefix could not keep tests apart. A database that holds anything is never taken.
-    """
-    with fresh_redis_database(redis_server) as url:
-        yield url
-
-
-@contextlib.contextmanager
-def fresh_redis_database(server: Address) -> Iterator[str]:
-    """Give the URL of an empty numbered database for the length of the block; for a test that needs a second one."""
-    with redis.Redis.from_url(server.url, db=0) as leases:
-        number = lease_redis_database(server, leases)
-        try:
-            yield urlsplit(server.url)._replace(path=f"/{number}").geturl()
-        finally:
-            with redis.Redis.from_url(server.url, db=number) as database:
-                database.flushdb()
-            leases.delete(lease_key(number))
-
-
-def lease_redis_database(server: Address, leases: redis.Redis) -> int:
-    """Take an empty database that nobody else has; the test fails when there is none."""
-    databases = int(leases.config_get("databases")["databases"] or 0)
-    for number in range(1, databases):
-        if leases.set(lease_key(number), "taken", nx=True, ex=LEASE_SECONDS):
-            with redis.Redis.from_url(server.url, db=number) as database:
-                if database.dbsize() == 0:
-                    return number
-            leases.delete(lease_key(number))
-    pytest.fail(
-        f"no empty database among 1..{databases - 1} at the Redis server: give it more (`--databases 256`) or empty one", pytrace=False
-    )
-
-
-def lease_key(number: int) -> str:
-    """Name the key in database 0 that says a test has database `number`."""
-    return f"mastra-test-lease:{number}"
-
-
-@pytest.fixture
-def redis_prefix() -> str:
-    """A text that no other test uses, for keys and ids."""
-    return f"t{uuid.uuid4().hex}:"
-
-
-def taking_turns(config: pytest.Config, kind: str, server: Address) -> contextlib.AbstractContextManager[None]:
-    """Keep the tests of other workers off the server for the length of the block, unless it is this worker's own."""
-    return contextlib.nullcontext() if server.ours else config.stash[SERVERS].exclusively(kind)
-
-
-@pytest.fixture(scope="session")
-def redis_cluster_server(pytestconfig: pytest.Config) -> Address:
-    """This worker's Redis Cluster; most tests want `redis_cluster_url`."""
-    return address_or_skip(pytestconfig, "redis_cluster")
-
-
-@pytest.fixture
-def redis_cluster_url(pytestconfig: pytest.Config, redis_cluster_server: Address) -> Iterator[str]:
-    """URL of an empty Redis Cluster that only this test has for its length; emptied after it.
-
-    A cluster has no numbered databases: each worker has one, and of one that was configured tests of all workers take turns.
-    """
-    with taking_turns(pytestconfig, "redis_cluster", redis_cluster_server), RedisCluster.from_url(redis_cluster_server.url) as cluster:
-        count = cluster.dbsize(target_nodes=RedisCluster.PRIMARIES)
-        if count:
-            pytest.fail(
-                f"the Redis Cluster holds {count} keys: the tests take only an empty one, and empty it after each test", pytrace=False
-            )
-        try:
-            yield redis_cluster_server.url
-        finally:
-            cluster.flushall(target_nodes=RedisCluster.PRIMARIES)
-
-
-@pytest.fixture(scope="session")
-def redis_search_server(pytestconfig: pytest.Config) -> Address:
-    """This worker's Redis server that searches; most tests want `redis_search_url`."""
-    return address_or_skip(pytestconfig, "redis_search")
-
-
-@pytest.fixture
-def redis_search_url(pytestconfig: pytest.Config, redis_search_server: Address) -> Iterator[str]:
-    """URL of an empty Redis server that searches and that only this test has for its length; emptied after it, search indexes included.
-
-    Redis searches in database 0 alone: each worker has a server, and of one that was configured tests of all workers take turns.
-    """
-    with taking_turns(pytestconfig, "redis_search", redis_search_server), redis.Redis.from_url(redis_search_server.url) as client:
-        if client.dbsize():
-            pytest.fail("the Redis server with search is not empty: the tests take only an empty one, and empty it", pytrace=False)
-        try:
-            yield redis_search_server.url
-        finally:
-            client.flushall()
-
-
-@pytest.fixture(scope="session")
-def redis_sentinel_server(pytestconfig: pytest.Config) -> Address:
-    """The run's Redis master with a replica and three Sentinels; most tests want `redis_sentinel_url`."""
-    return address_or_skip(pytestconfig, "redis_sentinel")
-
-
-@pytest.fixture
-def redis_sentinel_url(redis_sentinel_server: Address) -> Iterator[str]:
-    """URL (`redis+sentinel://…/service/number`) of an empty database that only this test has; emptied after it."""
-    with fresh_redis_sentinel_database(redis_sentinel_server) as url:
-        yield url
-
-
-@contextlib.contextmanager
-def fresh_redis_sentinel_database(server: Address) -> Iterator[str]:
-    """Give the URL of an empty numbered database for the length of the block; for a test that needs a second one."""
-    master = dataclasses.replace(server, url=redis_sentinel.master_of(server.url))
-    with fresh_redis_database(master) as url:
-        yield f"{server.url}{urlsplit(url).path}"
-
-
-@contextlib.contextmanager
-def own_redis_sentinels(*, replicas: int = 1) -> Iterator[RedisSentinelServer]:
-    """Give a master, its replicas and three Sentinels of one's own for the length of the block, to be killed; they start in 2 s."""
-    with own_redis(functools.partial(RedisSentinelServer, replicas=replicas, down_after_milliseconds=QUICKLY_DOWN_MILLISECONDS)) as server:
-        yield server
-
-
-@contextlib.contextmanager
-def own_redis_cluster(*, replicas: int = 1) -> Iterator[RedisClusterServer]:
-    """Give a cluster of one's own for the length of the block, with `replicas` for each master, to be killed; it starts in 4 s."""
-    with own_redis(functools.partial(RedisClusterServer, replicas=replicas)) as server:
-        yield server
-
-
-R = TypeVar("R", RedisSentinelServer, RedisClusterServer)
-
-
-@contextlib.contextmanager
-def own_redis(start: Callable[[Path], R]) -> Iterator[R]:
-    """Give a server that only this block has; its files are thrown away."""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(prefix="mastra-redis-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
-            try:
-                server = stack.enter_context(start(Path(folder)))
             except ServerStartError:
                 # Somebody else may have taken the port between asking for a free one and listening on it.
                 if attempt == START_ATTEMPTS:

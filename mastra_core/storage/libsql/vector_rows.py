@@ -22,14 +22,12 @@ from mastra_core.storage.vectors.checks import Target
 from mastra_core.storage.vectors.conditions import ALWAYS, NEVER, Condition, met
 from mastra_core.storage.vectors.engine import Search
 from mastra_core.storage.vectors.floats import BYTES, from_bytes
+from mastra_core.storage.vectors.looking import LOOKED_AT
 from mastra_core.storage.vectors.nearest import Nearest
 from mastra_core.storage.vectors.port import VectorMatch
 
 CHUNK = 500
 """Rows that are changed by one statement."""
-
-LOOKED_AT = 8
-"""How many times top_k of the nearest are asked for what SQLite cannot decide, before all of them are."""
 
 NO_SCORE = math.inf
 """In place of a score that cannot be computed: the highest, so that a search meets with it and says so, and does not pass it over."""

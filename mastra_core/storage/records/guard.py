@@ -105,8 +105,8 @@ class Guard(Generic[E]):
         self._ready = False
         if self._opening is not None:
             await asyncio.wait([self._opening])
-        if self._owner is not None:
-            await self.engine.close()
+        # Also when it was never opened: a client that was asked of it may have been used without any call here.
+        await self.engine.close()
 
     async def _open_engine(self) -> None:
         try:

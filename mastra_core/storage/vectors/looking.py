@@ -27,7 +27,7 @@ EXACT_SEARCH_LIMIT = 10_000
 """How many vectors a search looks at one by one unless told otherwise: of 384 dimensions they are 15 to 50 MB."""
 
 LOOKED_AT = 8
-"""How many times top_k of the nearest are asked for where a search index does not decide all of a filter."""
+"""How many times top_k of the nearest are asked for where the database does not decide all of a filter."""
 
 MOST = 10_000
 """Vectors that one search along an index is asked for at most."""

@@ -19,7 +19,7 @@ from mastra_redis.engine import RedisEngine
 from mastra_redis.keys import tags
 from mastra_redis.setup import target
 from mastra_redis.store import RedisStore
-from tests.servers.fixtures import fresh_redis_database
+from tests.servers.redis_fixtures import fresh_redis_database
 from tests.servers.redis_sentinel import master_of
 
 RECORDS = {"mastra_threads": "mastra_threads:id:", "mastra_resources": "mastra_resources:"}

@@ -18,8 +18,8 @@ from mastra_core import clock
 from mastra_core.errors import StorageUnavailableError
 from mastra_core.testing.samples import a_message, a_thread
 from mastra_redis.store import RedisStore
-from tests.servers.fixtures import own_redis_cluster, own_redis_sentinels
 from tests.servers.redis_cluster import SLOTS
+from tests.servers.redis_fixtures import own_redis_cluster, own_redis_sentinels
 
 TASKS = 32
 BEFORE, AFTER = 5, 3

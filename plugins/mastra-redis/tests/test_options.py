@@ -17,6 +17,7 @@ from mastra_core.errors import ConfigurationError, StorageUnavailableError
 from mastra_core.storage import open_store
 from mastra_core.testing.samples import a_message, a_resource, a_thread
 from mastra_redis.store import RedisStore
+from mastra_redis.vectors import RedisVector
 from tests.servers.redis import RedisNode
 
 NEVER = Retry(NoBackoff(), 0)
@@ -85,7 +86,20 @@ async def test_the_client_can_be_had_for_commands_of_ones_own(redis_url):
         assert store.get_client() is client
         assert await client.exists("mastra_threads:id:t")
     async with Redis.from_url(redis_url) as mine:
-        assert RedisStore(client=mine).get_client() is mine
+        store = RedisStore(client=mine)
+        assert store.get_client() is mine
+        await store.close()
+        assert await mine.ping()
+
+
+@pytest.mark.parametrize("store", [RedisStore, RedisVector])
+async def test_a_client_that_was_used_before_the_store_is_closed_with_it(redis_url, store):
+    """Also where no method of the store was called."""
+    opened = store(connection_string=redis_url)
+    number = await opened.get_client().client_id()
+    await opened.close()
+    async with Redis.from_url(redis_url) as admin:
+        assert str(number) not in {client["id"] for client in await admin.client_list()}
 
 
 @pytest.mark.parametrize("cluster", [False, True])

@@ -19,8 +19,10 @@ import pytest
 import redis
 
 from tests.servers import dynamodb, postgres
-from tests.servers.fixtures import SERVERS, address_or_skip, fresh_postgres_database, fresh_redis_database
+from tests.servers.fixtures import fresh_postgres_database
 from tests.servers.process import ServerProcess, ServerStartError, answers, free_port
+from tests.servers.redis_fixtures import fresh_redis_database
+from tests.servers.run import SERVERS, address_or_skip
 from tests.servers.shared import KEEPERS, KINDS, PROJECT, Address, SharedServers, new_run
 
 RUN_WITH_A_SERVER = """

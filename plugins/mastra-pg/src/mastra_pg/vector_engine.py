@@ -24,6 +24,7 @@ from mastra_core.storage.vectors.checks import Row, Target, check_fits
 from mastra_core.storage.vectors.conditions import ALWAYS, NEVER, Path, met
 from mastra_core.storage.vectors.engine import NoIndex, Search
 from mastra_core.storage.vectors.floats import Packed
+from mastra_core.storage.vectors.looking import LOOKED_AT
 from mastra_core.storage.vectors.port import IndexDescription, Metric, VectorMatch
 from mastra_pg import vector_queries, vector_tables, vector_writes
 from mastra_pg.connection_state import Connection
@@ -35,9 +36,6 @@ from mastra_pg.vector_queries import Statement
 from mastra_pg.vector_rows import match, metadata_of
 from mastra_pg.vector_setup import make, mend
 from mastra_pg.vector_tables import Table, Wanted, check_same
-
-LOOKED_AT = 8
-"""How many times top_k of the nearest are asked for what PostgreSQL cannot decide, before all of them are."""
 
 PAGE = 500
 """Rows that are looked at together."""
