@@ -94,7 +94,7 @@ async def remove_thread_while(records: Records, thread_id: str, *, when: Where, 
     between that *when* tells (every save raises updated_at) keeps the thread and what it still has.
     """
     step, gone = min(step_of(records), most), 0
-    query = Query(MESSAGES, "by_thread", at={"thread_id": thread_id}, limit=step)
+    query = whole = Query(MESSAGES, "by_thread", at={"thread_id": thread_id}, limit=step)
     while True:
         (found,) = await records.fetch(query)
         last = len(found) < step
@@ -106,7 +106,9 @@ async def remove_thread_while(records: Records, thread_id: str, *, when: Where, 
         gone += len(found)
         if last:
             # What an engine keeps of the list besides its records goes too.
-            return 1, gone + await purge_all(records, query)
+            return 1, gone + await purge_all(records, whole)
+        # Behind, since an index that is late goes on to show what is gone.
+        query = behind(query, found[-1])
 
 
 async def remove_thread(records: Records, thread_id: str) -> tuple[int, int]:
@@ -120,8 +122,10 @@ async def remove_thread(records: Records, thread_id: str) -> tuple[int, int]:
     gone = 0
     (found,) = await records.fetch(query)
     while len(found) == step:
-        gone += await records.purge(query, limit=step)
-        (found,) = await records.fetch(query)
+        some = await records.purge(query, limit=step)
+        gone += some
+        # An index that is late may go on to show what is gone.
+        found = (await records.fetch(query))[0] if some else []
     deletes = [Delete(MESSAGES, (message.id,), answer=False) for message in found]
     answers = await records.apply(Delete(THREADS, (thread_id,)), *deletes)
     return 0 if answers[0] is None else 1, gone + len(found) + await purge_all(records, query)
@@ -153,10 +157,8 @@ async def remove_traces_of(records: Records, field: str, value: str) -> int:
     named = (Is((field,), value),)
     query = Query(SPANS, f"by_{field.removesuffix('_id')}", at={field: value}, limit=100, omit=LIGHT)
     gone = 0
-    while True:
-        (found,) = await records.fetch(query)
-        if not found:
-            return gone
+    (found,) = await records.fetch(query)
+    while found:
         ids = list(dict.fromkeys(span.trace_id for span in found))
         traces = await records.fetch(*(Query(SPANS, "by_trace", at={"trace_id": i}, limit=LISTED, omit=LIGHT) for i in ids))
         long = [trace_id for trace_id, spans in zip(ids, traces, strict=True) if len(spans) == LISTED]
@@ -168,6 +170,9 @@ async def remove_traces_of(records: Records, field: str, value: str) -> int:
         for trace_id in long:
             gone += await _remove_others(records, trace_id, field, value)
             gone += await purge_all(records, Query(SPANS, "by_trace", at={"trace_id": trace_id}, where=named))
+        # Behind, since an index that is late goes on to show what is gone.
+        (found,) = await records.fetch(behind(query, found[-1]))
+    return gone
 
 
 async def _remove_others(records: Records, trace_id: str, field: str, value: str) -> int:

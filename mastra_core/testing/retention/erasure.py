@@ -29,8 +29,8 @@ class ErasureContract(StoreUnderTest):
         await self.holds(store, threads=["bobs"], a1=[], a2=[], bobs=["b1"])
         assert await store.memory.get_resource_by_id("ada") is None
         assert {one.run_id for one in await store.workflows.list_workflow_runs(per_page=None)} == {"bobs"}
-        assert [one.run_id for one in await store.scores.list_scores_by_scorer_id("s")] == ["s-bob"]
-        assert [root.trace_id for root in await store.observability.list_traces(per_page=None)] == ["bobs"]
+        await self.shows(lambda: self.scored(store), ["s-bob"])
+        await self.shows(lambda: self.traced(store), ["bobs"])
 
     async def test_another_resource_keeps_everything(self, store: Store) -> None:
         """What belongs to others is as it was."""

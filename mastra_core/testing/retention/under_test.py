@@ -6,9 +6,10 @@ Knows stores and the kinds; must not know any engine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import attrs
@@ -17,15 +18,25 @@ import pytest_asyncio
 from mastra_core import clock
 from mastra_core.storage.domains.span_changes import creates
 from mastra_core.storage.records.changes import Delete, Save
-from mastra_core.storage.records.kinds import MESSAGES, Message, Thread
+from mastra_core.storage.records.kind import Key, Kind
+from mastra_core.storage.records.kinds import MESSAGES, THREADS, Message, Thread
 from mastra_core.storage.records.query import Query
+from mastra_core.storage.records.run_kinds import RUNS
 from mastra_core.storage.records.score_kinds import SCORES
-from mastra_core.storage.records.span_kinds import Span
+from mastra_core.storage.records.span_kinds import SPANS, Span
 from mastra_core.storage.store import Store
 from mastra_core.testing.contract import Contract
 from mastra_core.testing.scores.under_test import a_score
 
 DAY = timedelta(days=1)
+
+LISTED_BY: Mapping[Kind[Any], Sequence[str]] = {
+    THREADS: ("resource_id",),
+    RUNS: ("resource_id",),
+    SCORES: ("resource_id", "thread_id"),
+    SPANS: ("resource_id", "thread_id"),
+}
+"""By what records of each kind are listed when somebody is forgotten."""
 
 
 class StoreUnderTest(Contract):
@@ -63,8 +74,29 @@ class StoreUnderTest(Contract):
         await self.shows(look, {name: sorted(ids) for name, ids in expected.items()})
 
     async def settled(self, store: Store, *thread_ids: str) -> None:
-        """Wait until the lists show these threads and no others: what is removed is found in lists, which may lag."""
+        """Wait until every list along which records are removed shows what was written; the threads are these and no others."""
         await self.shows(lambda: self.thread_ids(store), sorted(thread_ids))
+        if self.capabilities["own_lists"].level == "FULL" or not self.capabilities["scan"].works:
+            return
+        for kind, fields in LISTED_BY.items():
+            stored = [record async for _, record in store.memory.records.scan(kind)]
+            for field in fields:
+                for value in {getattr(record, field) for record in stored} - {None}:
+                    query = Query(kind, f"by_{field.removesuffix('_id')}", at={field: value})
+                    keys = sorted(kind.key_of(record) for record in stored if getattr(record, field) == value)
+                    await self.shows(partial(self._keys, store, query), keys)
+
+    async def scored(self, store: Store) -> list[str]:
+        """The runs that have scores, sorted."""
+        return sorted(one.run_id for one in await store.scores.list_scores_by_scorer_id("s"))
+
+    async def traced(self, store: Store) -> list[str]:
+        """The ids of all traces, sorted."""
+        return sorted(root.trace_id for root in await store.observability.list_traces(per_page=None))
+
+    async def _keys(self, store: Store, query: Query[Any]) -> list[Key]:
+        (found,) = await store.memory.records.fetch(query)
+        return sorted(query.kind.key_of(record) for record in found)
 
 
 async def keep(

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from mastra_core.storage.records import guard
 from mastra_core.storage.records.kind import Kind
-from mastra_dynamodb import keys
+from mastra_dynamodb import engine, keys, writing
 
 LATE = "$mastra#entity_message#"
 
@@ -22,7 +23,8 @@ LATE = "$mastra#entity_message#"
 class LaggingClient:
     """A boto3 client whose index of messages shows every write only after the next one: as AWS may, and DynamoDB Local never does.
 
-    The index is a real one, of a second table that each write reaches late. Passes on to *client*; Query on messages of *table* is answered by *shadow*.
+    The index is a real one, of a second table that each write reaches late. Passes on to *client*; Query on messages of *table*, or on what
+    else begins with `late`, is answered by *shadow*.
     """
 
     def __init__(self, client: Any, *, table: str, shadow: str, frozen: bool = False) -> None:
@@ -32,6 +34,7 @@ class LaggingClient:
         self._pending: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self.frozen = frozen
+        self.late = LATE
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -54,8 +57,8 @@ class LaggingClient:
             self._deliver(late)
 
     def query(self, **arguments: Any) -> Any:
-        """Ask the late index for messages."""
-        late = arguments["ExpressionAttributeValues"][":p"]["S"].startswith(LATE)
+        """Ask the late index for what it has."""
+        late = "IndexName" in arguments and arguments["ExpressionAttributeValues"][":p"]["S"].startswith(self.late)
         return self._client.query(**{**arguments, "TableName": self._shadow if late else self._table})
 
     def _deliver(self, keys: list[dict[str, Any]]) -> None:
@@ -135,6 +138,15 @@ def refusal() -> Callable[[str], Callable[[Any], AWSResponse]]:
     return of
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused or lost is sent again as often, and at once: by a store, its engine, and the driver of clients made from now on."""
+    monkeypatch.setattr("mastra_core.storage.records.guard.RETRY_DELAYS_SECONDS", tuple(0.001 for _ in guard.RETRY_DELAYS_SECONDS))
+    for module in (engine, writing):
+        monkeypatch.setattr(module, "LONGEST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda *_, **__: 0.001)
+
+
 class Front:
     """An HTTP server before DynamoDB Local that answers some operations as AWS does, which knows permissions and tokens; the rest pass through.
 
@@ -151,6 +163,8 @@ class Front:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body are two writes, and the second one would wait for an acknowledgement.
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -20,7 +20,16 @@ from mastra_core import clock
 from mastra_core.errors import StorageUnavailableError
 from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.kinds import Message, Thread
-from mastra_core.testing import EngineContract, MemoryContract, ObservabilityContract, ScoresContract, WorkflowsContract, contract
+from mastra_core.testing import (
+    CompositeContract,
+    EngineContract,
+    MemoryContract,
+    ObservabilityContract,
+    RetentionContract,
+    ScoresContract,
+    WorkflowsContract,
+    contract,
+)
 from mastra_core.testing.engine import model
 from mastra_dynamodb import keys
 from mastra_dynamodb.engine import DynamoDBEngine, connect
@@ -213,6 +222,21 @@ class TestDynamoDBObservabilityInBadWeather(Weather, ObservabilityContract):
     """Spans and traces."""
 
 
+@pytest.mark.scale
+class TestDynamoDBRetentionInBadWeather(Weather, RetentionContract):
+    """Pruning and erasure."""
+
+
+@pytest.mark.scale
+class TestDynamoDBCompositeInBadWeather(Weather, CompositeContract):
+    """Two tables."""
+
+    @asynccontextmanager
+    async def open_stores(self) -> AsyncIterator[tuple[DynamoDBStore, DynamoDBStore]]:
+        with self.tables.pair() as (one, first), self.tables.pair() as (two, second):
+            yield DynamoDBStore(id="one", table_name=one, client=first), DynamoDBStore(table_name=two, client=second)
+
+
 async def test_conversations_are_whole_in_bad_weather(tables: Tables) -> None:
     """Ten turns of eight threads at once: each is read whole right after it was written."""
     with tables.pair() as (table, client):
@@ -232,12 +256,11 @@ async def test_conversations_are_whole_in_bad_weather(tables: Tables) -> None:
                 assert seen == [whole[: 2 * number + 2] for number in range(10)]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_table_that_throttles_everything_is_told_with_the_mend(
-    dynamodb_table: str, dynamodb_endpoint: str, refusal: Callable[[str], Answer], monkeypatch: pytest.MonkeyPatch
+    dynamodb_table: str, dynamodb_endpoint: str, refusal: Callable[[str], Answer]
 ) -> None:
-    """Retries end; nothing is acknowledged."""
-    for module in ("engine", "writing"):
-        monkeypatch.setattr(f"mastra_dynamodb.{module}.LONGEST_PAUSE_SECONDS", 0.01)
+    """Build: "Throttling: bounded retries with jitter, …, `StorageUnavailableError` past them"; nothing is acknowledged."""
     client = connect(region="us-east-1", endpoint=dynamodb_endpoint, credentials=LOCAL)
     store = DynamoDBStore(table_name=dynamodb_table, client=client)
     await store.init()

@@ -188,7 +188,7 @@ async def test_a_turn_of_700_characters_costs_15_units_to_write(memory: MemoryDo
 async def test_the_two_requests_of_a_read_go_in_parallel(
     memory: MemoryDomain, client: Any, dynamodb_table: str, dynamodb_endpoint: str
 ) -> None:
-    """A turn's read takes the time of one request."""
+    """Build: "a turn's read is two requests in parallel": it takes the time of one."""
     load(client, dynamodb_table, 100)
     with TcpProxy.before(dynamodb_endpoint, hold_seconds=0.2) as proxy:
         slow = connect(proxy.url)

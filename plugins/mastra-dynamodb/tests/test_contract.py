@@ -19,7 +19,7 @@ from tests.servers.dynamodb import create_table
 
 
 class TestDynamoDBEngine(EngineContract):
-    """The port."""
+    """Must hold: "The whole kit passes": the port."""
 
     snapshot = Path(__file__).parent / "snapshots" / "dynamodb.txt"
 
@@ -51,7 +51,7 @@ class TestDynamoDBEngine(EngineContract):
 
 
 class TestDynamoDBMemory(MemoryContract):
-    """The memory domain."""
+    """Must hold: "The whole kit passes": the memory domain."""
 
     @pytest.fixture(autouse=True)
     def _server(self, dynamodb_client: Any, dynamodb_table: str) -> None:

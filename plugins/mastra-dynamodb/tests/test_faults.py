@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, UnauthorizedSSOTokenError
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, SSLError, UnauthorizedSSOTokenError
 
 from mastra_core import clock
 from mastra_core.errors import ConfigurationError, ConflictError, InvalidInputError, StorageUnavailableError
@@ -139,6 +139,7 @@ async def test_one_transaction_holds_98_messages_and_their_thread(store: DynamoD
     assert (await store.memory.list_messages("t", per_page=None, include_total=True)).total == 98
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_transaction_that_keeps_colliding_names_its_items(store: DynamoDBStore, dynamodb_client: Any) -> None:
     """Must hold: "A transaction cancelled by a conflict retries, and its error names the item."
 
@@ -196,6 +197,7 @@ async def test_of_four_processes_that_resume_a_run_one_wins_and_no_result_is_los
     await racing.assert_one_won_and_nothing_is_lost(dynamodb_url, racing.race(dynamodb_url))
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_endpoint_where_nobody_listens_is_told_without_credentials() -> None:
     """The error says where it looked and what to check, not with which keys."""
     store = DynamoDBStore(
@@ -225,6 +227,7 @@ async def test_an_endpoint_where_nobody_listens_is_told_without_credentials() ->
         (ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems"), "try again", False),
         (NoCredentialsError(), "no complete AWS credentials", False),
         (ConnectTimeoutError(endpoint_url="http://x"), "could not be reached", True),
+        (SSLError(endpoint_url="https://x", error="wrong version"), "wrong version.*Check whether the endpoint is http or https", False),
     ],
 )
 def test_each_cause_has_its_own_mend(error: Exception, mend: str, retry: bool) -> None:
@@ -286,12 +289,6 @@ def no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that are throttled are sent again as often, and sooner."""
-    monkeypatch.setattr(engine, "FIRST_PAUSE_SECONDS", 0.001)
-
-
 @pytest.fixture(scope="module")
 def regional(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server where each region has tables of its own, as AWS has."""
@@ -328,6 +325,16 @@ async def test_each_cause_is_its_own_clear_error(
     assert [other for other, tells in TELLS.items() if re.search(tells, said)] == [cause], said
     assert getattr(caught.value, "store_id", "mine") == "mine"
     assert "hush" not in said
+
+
+async def test_a_table_that_is_missing_stays_missing(dynamodb_client: Any) -> None:
+    """Build: "The adapter never creates the table by itself", whatever is asked of it."""
+    store = DynamoDBStore(table_name="nowhere", client=dynamodb_client)
+    with pytest.raises(StorageUnavailableError, match="there is no such table"):
+        await store.memory.save_thread(thread("t"))
+    await store.records.inspect()
+    with pytest.raises(dynamodb_client.exceptions.ResourceNotFoundException):
+        dynamodb_client.describe_table(TableName="nowhere")
 
 
 async def test_the_table_is_found_in_its_region(regional: str, dynamodb_table: str) -> None:

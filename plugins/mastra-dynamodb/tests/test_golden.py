@@ -47,7 +47,9 @@ async def store(dynamodb_client: Any, dynamodb_table: str, items: list[dict[str,
 
 
 async def test_everything_reads_back_as_typescript_reads_it(store: Store, said: Mapping[str, Any]) -> None:
-    """Threads, messages, resources, runs and scores of a TypeScript program are there, in every list."""
+    """Build: "what TypeScript wrote without that list still reads through the index": threads, messages, resources, runs and scores of a
+    TypeScript program are there, in every list.
+    """
     found, wanted = await answers(store, said), expected(said, hidden="entity")
     assert set(found) == set(wanted)
     for name, answer in wanted.items():
@@ -104,7 +106,9 @@ async def test_text_that_typescript_scored_is_text(store: Store, dynamodb_client
 async def test_a_missing_index_is_named_at_first_use_with_the_command_that_adds_it(
     dynamodb_client: Any, dynamodb_table: str, items: list[dict[str, Any]], said: Mapping[str, Any]
 ) -> None:
-    """The package's set-up guide makes gsi1 and gsi2 alone: what lies along them is listed; another list is refused, not read at the price
+    """Build: "a missing index is found at first use and named in the error, with the command that adds it".
+
+    The package's set-up guide makes gsi1 and gsi2 alone: what lies along them is listed; another list is refused, not read at the price
     of the whole table, and is there once the command that the error prints has been run.
     """
     name = f"{dynamodb_table}-two"

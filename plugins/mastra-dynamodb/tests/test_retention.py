@@ -13,7 +13,7 @@ from mastra_dynamodb.store import DynamoDBStore
 
 
 class TestDynamoDBRetention(RetentionContract):
-    """In a table of the test's own."""
+    """Must hold: "The whole kit passes": in a table of the test's own."""
 
     @pytest.fixture(autouse=True)
     def _server(self, dynamodb_client: Any, dynamodb_table: str) -> None:

@@ -36,6 +36,7 @@ async def test_what_ddl_prints_makes_a_table_that_is_complete(dynamodb_client: A
     (document,) = store.records.ddl()
     before = await store.records.inspect()
     assert (before.missing, before.version) == ((document,), None)
+    assert f"there is no table {name!r} here" in before.notes[0]
     dynamodb_client.create_table(**json.loads(document))
     after = await store.records.inspect()
     assert after.missing == ()

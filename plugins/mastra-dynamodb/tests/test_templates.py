@@ -42,7 +42,9 @@ def name(dynamodb_client: Any) -> Iterator[str]:
 
 
 async def test_the_cloudformation_template_makes_a_complete_table(dynamodb_client: Any, name: str) -> None:
-    """Its properties are those of CreateTable, and of two settings that have requests of their own."""
+    """Build: "`mastra dynamodb template` prints CloudFormation, CDK (Python) and Terraform": its properties are those of CreateTable, and of
+    two settings that have requests of their own.
+    """
     ran = mastra("template", "--table", name, "--ttl-attribute", "expiresAt")
     (resource,) = json.loads(ran.stdout)["Resources"].values()
     properties = resource["Properties"]
@@ -105,14 +107,16 @@ def test_the_terraform_resource_names_every_key_and_index() -> None:
 async def test_a_table_for_local_development_is_made_and_can_be_used(
     dynamodb_endpoint: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One command, then the URL that it prints; a second time it says that the table is there, and changes nothing."""
+    """Build: "`mastra dynamodb create-table` is for local development": one command, then the URL that it prints; a second time it says that the table is there, and changes nothing."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(variable, "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    arguments = ("create-table", "--table", name, "--endpoint", dynamodb_endpoint, "--ttl-attribute", "ttl")
+    for variable in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(variable, raising=False)
+    arguments = ("create-table", "--table", name, "--region", "us-east-1", "--endpoint", dynamodb_endpoint, "--ttl-attribute", "ttl")
     ran = mastra(*arguments)
     assert ran.returncode == 0, ran.stderr
     url = ran.stdout.split()[-1]
+    assert url == f"dynamodb://{name}?region=us-east-1&endpoint={dynamodb_endpoint}"
     async with open_dynamodb(url) as store:
         assert (await store.memory.list_threads()).items == ()
     again = mastra(*arguments)
@@ -127,7 +131,9 @@ def test_a_wrong_format_name_or_attribute_is_told() -> None:
 
 
 async def test_a_store_asks_exactly_what_the_policy_allows(dynamodb_endpoint: str, dynamodb_table: str) -> None:
-    """Each domain, lists along indexes and without, deletes, a look at the table: no call that is not allowed, and none allowed in vain."""
+    """Build: "the README's IAM policy is the smallest that the tests pass with": each domain, lists along indexes and without, deletes, a look
+    at the table: no call that is not allowed, and none allowed in vain.
+    """
     asked: set[str] = set()
 
     def note(params: dict[str, Any], model: Any, **_: Any) -> None:

@@ -57,7 +57,9 @@ async def conversation(store: DynamoDBStore, *ids: str) -> None:
 
 
 async def test_every_write_sets_the_time_of_its_entity(dynamodb_client: Any, dynamodb_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds since 1970, in the attribute that was asked for; renewed when the record is written again; nothing where it is off."""
+    """Build: "TTL exactly as the seed configures it: per entity type, attribute name, default seconds": seconds since 1970, renewed when the
+    record is written again; nothing where it is off.
+    """
     async with opened(dynamodb_client, dynamodb_table) as store:
         now = clock.now()
         monkeypatch.setattr(clock, "now", lambda: now)

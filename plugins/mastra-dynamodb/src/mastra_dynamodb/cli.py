@@ -55,8 +55,8 @@ def make_table(
     from mastra_dynamodb.setup import create_table
 
     create_table(check_table_name(table), region=region, endpoint=endpoint, ttl=None if ttl is None else _attribute(ttl))
-    where = f"?endpoint={endpoint}" if endpoint else ""
-    typer.echo(f"made table {table}; use it as dynamodb://{table}{where}")
+    where = "&".join(f"{name}={value}" for name, value in (("region", region), ("endpoint", endpoint)) if value)
+    typer.echo(f"made table {table}; use it as dynamodb://{table}{where and '?'}{where}")
 
 
 def commands(_: str) -> typer.Typer:

@@ -179,7 +179,7 @@ class DynamoDBEngine:
             if gone or len(records) < most:
                 break
             part = attrs.evolve(part, after=Cursor(getattr(records[-1], path.order), query.kind.key_of(records[-1])))
-        if owner is not None and proof is not None and owner in held and orphaned and len(records) < limit:
+        if owner is not None and proof is not None and owner in held and orphaned and len(records) < most:
             await self._forget(owner, proof=proof)
         return gone
 
@@ -333,7 +333,8 @@ def _inspected(client: Any, name: str, expiries: Expiries) -> Inspection:
     try:
         described = client.describe_table(TableName=name)
     except client.exceptions.ResourceNotFoundException:
-        return Inspection(server=server, missing=(creation(name),), round_trip_seconds=time.perf_counter() - asked)
+        notes = [f"there is no table {name!r} here; `aws dynamodb create-table --cli-input-json` takes what is missing"]
+        return Inspection(server=server, missing=(creation(name),), notes=notes, round_trip_seconds=time.perf_counter() - asked)
     asked = time.perf_counter()
     client.get_item(TableName=name, Key=key_item(_PING))
     took = time.perf_counter() - asked

@@ -15,6 +15,7 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSLError,
     SSOError,
     TokenRetrievalError,
 )
@@ -130,6 +131,8 @@ def _local_fault(error: BaseException, where: str) -> Fault | None:
         message = f"the AWS credentials could not be read: {_words(error)}."
     elif isinstance(error, NoRegionError):
         message = "no AWS region is set; pass region=… or set AWS_REGION."
+    elif isinstance(error, SSLError):
+        message = f"no safe connection: {_words(error)}. Check whether the endpoint is http or https, and whose certificates are trusted."
     elif isinstance(error, EndpointConnectionError | ConnectTimeoutError):
         # Nothing was sent.
         return Fault(

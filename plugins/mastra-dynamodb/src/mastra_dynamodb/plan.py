@@ -61,12 +61,14 @@ class Plan:
         answers: in the order of the changes.
         unread: places that must be read before the batch can be planned; nothing else is filled then.
         marked: tokens put on each owner's item.
+        unmarked: tokens taken off it.
     """
 
     drafts: dict[Place, Draft] = attrs.field(factory=dict)
     answers: list[Any] = attrs.field(factory=list)
     unread: list[Place] = attrs.field(factory=list)
     marked: dict[Place, list[str]] = attrs.field(factory=dict)
+    unmarked: dict[Place, set[str]] = attrs.field(factory=dict)
 
 
 def planned(
@@ -149,7 +151,9 @@ def _mark(plan: Plan, change: Change, step: Step, stale: Callable[[Place], set[s
         draft = plan.drafts.setdefault(owner, Draft(owner))
         if not draft.deletes:
             draft.sets[MARKS + token] = mark_value(Mark(change.key, order))
-            draft.removes |= {MARKS + old for old in stale(owner)}
+            if owner not in plan.marked:
+                plan.unmarked[owner] = stale(owner)
+                draft.removes |= {MARKS + old for old in plan.unmarked[owner]}
             plan.marked.setdefault(owner, []).append(token)
 
 

@@ -6,7 +6,7 @@ Nothing here is needed to be right, only to be cheap. Must not know the driver.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mastra_core import clock
 from mastra_dynamodb.keys import token_milliseconds
@@ -15,6 +15,10 @@ Place = tuple[str, str]
 
 KEPT_MILLISECONDS = 20_000
 """How long a mark stays at least: far longer than an index lags (mostly below a second), and than the clocks of two machines differ."""
+MANY = 2000
+"""Marks on one owner from which on each stays for a shorter time: 2,000 take 160 kB of the 400 that an item may have."""
+CROWDED_MILLISECONDS = 5_000
+"""How long a mark stays where there are many, as an import leaves them; still several times what an index lags."""
 MAX_OWNERS = 1024
 MAX_GOING = 100
 """Marks removed with one write; an expression holds at most 300 operators."""
@@ -31,17 +35,25 @@ class Marks:
         self._tokens[owner] = set(tokens)
         self._trim(owner)
 
-    def added(self, owner: Place, tokens: Iterable[str]) -> None:
-        """These were put on an owner's item, and the old ones taken off."""
-        gone = self.stale(owner)
-        self._tokens.setdefault(owner, set())
-        self._tokens[owner] = (self._tokens[owner] - gone) | set(tokens)
+    def added(self, owner: Place, tokens: Iterable[str], *, gone: Collection[str]) -> None:
+        """These were put on an owner's item, and those that are *gone* taken off."""
+        self._tokens[owner] = self._tokens.get(owner, set()).difference(gone).union(tokens)
         self._trim(owner)
 
     def stale(self, owner: Place) -> set[str]:
-        """The oldest known marks that no reader needs any more, at most 100."""
-        limit = clock.to_milliseconds(clock.now()) - KEPT_MILLISECONDS
-        return set(sorted(token for token in self._tokens.get(owner, ()) if token_milliseconds(token) < limit)[:MAX_GOING])
+        """The oldest known marks that no reader needs any more, at most 100; what is too many goes sooner."""
+        tokens, now = sorted(self._tokens.get(owner, ())), clock.to_milliseconds(clock.now())
+        crowd = len(tokens) - MANY
+        kept = (CROWDED_MILLISECONDS if place < crowd else KEPT_MILLISECONDS for place in range(MAX_GOING))
+        return {token for token, least in zip(tokens, kept, strict=False) if now - token_milliseconds(token) > least}
+
+    def pause_seconds(self, owner: Place) -> float:
+        """How long to wait before more marks are left on an owner: until what is too many may go."""
+        tokens = self._tokens.get(owner, set())
+        if len(tokens) <= MANY:
+            return 0.0
+        last = token_milliseconds(sorted(tokens)[len(tokens) - MANY - 1])
+        return max(0, last + CROWDED_MILLISECONDS + 1 - clock.to_milliseconds(clock.now())) / 1000
 
     def _trim(self, owner: Place) -> None:
         self._tokens.move_to_end(owner)

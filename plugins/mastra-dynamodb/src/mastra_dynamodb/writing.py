@@ -120,6 +120,11 @@ class Writer:
             held = await self._items(plan.unread)
             known |= {place: held.get(place) for place in plan.unread}
             plan = plan_of()
+        pause = max(map(self._marks.pause_seconds, plan.marked), default=0.0)
+        if pause:
+            # Else an import of thousands would make the item of its thread too large.
+            await asyncio.sleep(pause)
+            plan = plan_of()
         return plan
 
     async def _transacted(self, plan: Plan) -> Mapping[Place, Item | None] | None:
@@ -136,7 +141,11 @@ class Writer:
             await self._call("transact_write_items", TransactItems=[rendered(draft, table=self._table) for draft in drafts])
         except DRIVER_ERRORS as error:
             reasons = reasons_of(error)
-            _refuse_too_large(drafts, reasons)
+            large = _too_large(drafts, reasons)
+            if large is not None and await self._overlooked(large, plan):
+                return {}
+            if large is not None:
+                raise _refused_as_too_large(large) from error
             codes = {reason.get("Code") for reason in reasons} - {"None", None}
             if not codes or not codes <= {CONFLICT_CODE, REFUSAL_CODE}:
                 raise
@@ -144,18 +153,30 @@ class Writer:
                 draft.place: reason.get("Item") for draft, reason in zip(drafts, reasons, strict=True) if reason.get("Code") == REFUSAL_CODE
             }
         for owner, tokens in plan.marked.items():
-            self._marks.added(owner, tokens)
+            self._marks.added(owner, tokens, gone=plan.unmarked[owner])
         return None
 
+    async def _overlooked(self, owner: Place, plan: Plan) -> bool:
+        """Whether marks that other processes left on *owner* can make room; reading it tells."""
+        if owner not in plan.marked:
+            return False
+        await self._items([owner])
+        return bool(self._marks.stale(owner) - plan.unmarked[owner]) or self._marks.pause_seconds(owner) > 0
 
-def _refuse_too_large(drafts: Sequence[Draft], reasons: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse what only DynamoDB could see: that an item with all that others put on it would be too large."""
+
+def _too_large(drafts: Sequence[Draft], reasons: Sequence[Mapping[str, Any]]) -> Place | None:
+    """What only DynamoDB could see: the item that would be too large with all that others put on it."""
     for draft, reason in zip(drafts, reasons, strict=False):
         if reason.get("Code") == INVALID_CODE and "size" in str(reason.get("Message")):
-            raise InvalidInputError(
-                f"item {draft.place[0]} would have more than the {MAX_ITEM_BYTES:,} bytes that DynamoDB holds in one item; nothing was "
-                "written. Store large values elsewhere and save a reference."
-            )
+            return draft.place
+    return None
+
+
+def _refused_as_too_large(place: Place) -> InvalidInputError:
+    return InvalidInputError(
+        f"item {place[0]} would have more than the {MAX_ITEM_BYTES:,} bytes that DynamoDB holds in one item; nothing was "
+        "written. Store large values elsewhere and save a reference."
+    )
 
 
 async def _pause(attempt: int, *, conflict: bool) -> None:
