@@ -16,7 +16,11 @@ from mastra_core.agent.task import Task
 from mastra_core.agent.tools import Tool
 from mastra_core.memory.options import MemoryOptions
 from mastra_core.storage.records.kinds import Message
-from mastra_core.telemetry.tracing import OFF, UNTRACED, Entity, Step, Told, Tracing
+from mastra_core.telemetry.tracing import OFF, UNTRACED, Entity, Said, Step, Told, Tracing
+
+READER = Entity("input_processor", "message-history", "MessageHistory")
+WRITER = Entity("output_processor", "message-history", "MessageHistory")
+"""Who reads and saves what is remembered, as TypeScript calls them."""
 
 
 class RunTrace:
@@ -61,7 +65,7 @@ class RunTrace:
         if not self._on:
             return UNTRACED
         return self._tracing.step(
-            "memory_operation", "memory: recall", entity=Entity("input_processor", "message-history", "MessageHistory"),
+            "memory_operation", "memory: recall", entity=READER,
             input=lambda: {"messages": _said(new)}, attributes={"operationType": "recall", "lastMessages": options.last_messages},
         )  # fmt: skip
 
@@ -70,7 +74,7 @@ class RunTrace:
         if not self._on:
             return UNTRACED
         return self._tracing.step(
-            "memory_operation", "memory: save", entity=Entity("output_processor", "message-history", "MessageHistory"),
+            "memory_operation", "memory: save", entity=WRITER,
             input=lambda: {"messages": _said(messages)}, attributes={"operationType": "save", "messageCount": len(messages)},
         )  # fmt: skip
 
@@ -78,8 +82,12 @@ class RunTrace:
         """All askings of the model "provider/model" for the answer; *messages* are what the first one begins with."""
         if not self._on:
             return UNTRACED
-        given = {"temperature": self._task.temperature, "maxOutputTokens": self._task.max_output_tokens}
-        attributes: dict[str, Any] = {"parameters": {name: value for name, value in given.items() if value is not None}}
+        parameters: dict[str, Any] = {}
+        if self._task.temperature is not None:
+            parameters["temperature"] = self._task.temperature
+        if self._task.max_output_tokens is not None:
+            parameters["maxOutputTokens"] = self._task.max_output_tokens
+        attributes: dict[str, Any] = {"parameters": parameters}
         if tools:
             attributes["tools"] = [{"type": "function", "name": tool.name, "description": tool.description} for tool in tools.values()]
         return self._generation(model, input=lambda: {"messages": _prompted(messages)}, attributes=attributes)
@@ -140,20 +148,25 @@ def used(usage: Usage) -> dict[str, int]:
 
 def _asked(new: Sequence[Message]) -> Any:
     """The input of a run: a text if it is one."""
-    return text_of(new[0]) if len(new) == 1 and new[0].role == "user" and text_of(new[0]) else _said(new)
+    return (text_of(new[0]) if len(new) == 1 and new[0].role == "user" else "") or _said(new)
 
 
 def _said(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return [{"id": message.id, "role": message.role, "content": message.content} for message in messages]
 
 
-def _prompted(messages: Sequence[ModelMessage]) -> list[dict[str, Any]]:
+def _prompted(messages: Sequence[ModelMessage]) -> Said | list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
+    texts, are_texts = ["rolecontent" * len(messages)], True
     for message in messages:
-        one: dict[str, Any] = {"role": message.role, "content": message.text}
+        role, text = message.role, message.text
+        one: dict[str, Any] = {"role": role, "content": text}
         if message.tool_calls:
+            are_texts = False
             one["toolCalls"] = [{"toolCallId": call.id, "toolName": call.name, "args": call.arguments} for call in message.tool_calls]
         if message.tool_call_id is not None:
+            are_texts = False
             one["toolCallId"] = message.tool_call_id
+        texts += role, text
         told.append(one)
-    return told
+    return Said(told, texts) if are_texts else told

@@ -21,7 +21,7 @@ from mastra_core.storage.records.span_kinds import Span
 from mastra_core.storage.store import Store
 from mastra_core.sync import background_loop
 from mastra_core.telemetry.cleaning import Cleaner
-from mastra_core.telemetry.mapping import Noted, Opened, Recorder
+from mastra_core.telemetry.mapping import Noted, Recorder
 from mastra_core.telemetry.options import Observability
 
 log = logging.getLogger("mastra_core.telemetry")
@@ -61,7 +61,7 @@ class MastraSpanExporter(SpanExporter):
         self.dropped = 0
         self.taken = 0
         self.loop = loop or _running_loop()
-        self.running: Callable[[int], Iterable[Opened]] = lambda _: ()
+        self.running: Callable[[int], Iterable[Noted]] = lambda _: ()
         self.counted: Callable[[int, int], object] = lambda *_: None
         self._domain = storage.observability
         self._cleaner = Cleaner(
@@ -120,10 +120,10 @@ class MastraSpanExporter(SpanExporter):
     def _running(self, trace_ids: Iterable[int], *, recorder: Recorder) -> list[Span]:
         """Steps of these traces that go on and are not stored yet, as far as they have got."""
         found: list[Span] = []
-        for opened in (one for trace_id in trace_ids for one in self.running(trace_id) if not one.shown):
-            opened.shown = True
+        for noted in (one for trace_id in trace_ids for one in self.running(trace_id) if not one.shown):
+            noted.shown = True
             try:
-                found.append(recorder.running(opened))
+                found.append(recorder.running(noted))
             except RuntimeError:
                 # What a step was given may be changed by who runs it, in another thread, while it is looked at: it is stored at its end.
                 continue

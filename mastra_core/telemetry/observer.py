@@ -9,17 +9,20 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Token
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
+import attrs
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from mastra_core.errors import UnsupportedError
 from mastra_core.storage.records.guard import Guard
@@ -29,10 +32,10 @@ from mastra_core.storage.store import DOMAINS, Store
 from mastra_core.storage.vectors.port import VectorStore
 from mastra_core.storage.vectors.vectors import Vectors
 from mastra_core.telemetry.exporter import MastraSpanExporter
-from mastra_core.telemetry.mapping import Noted, Opened
+from mastra_core.telemetry.mapping import Noted
 from mastra_core.telemetry.operations import OperationSpans, StorageMetrics, conventional, metrics_of
 from mastra_core.telemetry.options import Observability
-from mastra_core.telemetry.own_spans import OwnSpan, OwnTracer
+from mastra_core.telemetry.own_spans import OwnTracer
 from mastra_core.telemetry.sampling import Traces
 from mastra_core.telemetry.tracing import UNTRACED, Entity, Step, Told
 
@@ -46,7 +49,7 @@ QUEUE = 8192
 class Begin(Protocol):
     """Begins a span below the one in *context*: a tracer's start_span."""
 
-    def __call__(self, name: str, context: otel_context.Context, /, *, attributes: Mapping[str, str | int] | None = None) -> trace.Span: ...
+    def __call__(self, name: str, context: Context, *, attributes: Mapping[str, str | int] | None = None) -> trace.Span: ...
 
 
 class Observer:
@@ -73,7 +76,9 @@ class Observer:
         self._queue: SpanQueue | None = None
         # Whether others may get our spans: only for them are facts put in by OpenTelemetry's names too.
         self.shared = True
-        self._begin: Begin | None = None
+        self.begin: Begin | None = None
+        # Is given the span of each step that has ended; a provider that is joined gives them to the queue itself.
+        self.hand_over: Callable[[Any], object] = lambda _: None
         self._lock = threading.Lock()
 
     @property
@@ -93,13 +98,15 @@ class Observer:
         *,
         entity: Entity | None = None,
         input: Told = None,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: dict[str, Any] | None = None,
         metadata: Mapping[str, str] | None = None,
         conventional: Mapping[str, str | int] | None = None,
     ) -> Step:
         """A step to be entered; see Tracing."""
-        noted = Noted(span_type=span_type, entity=entity, metadata=metadata or {}, attributes=dict(attributes or {}), input=input)
-        return SpanStep(self, name=name, noted=noted, conventional=conventional)
+        return SpanStep(
+            observer=self, span_type=span_type, name=name, entity=entity, input=input, attributes=attributes or {},
+            metadata=metadata or {}, conventional=conventional,
+        )  # fmt: skip
 
     def watch(self, stores: Iterable[Store], *, vectors: Iterable[VectorStore]) -> None:
         """Trace and measure the operations of these stores, as far as the options and OpenTelemetry's set-up ask for it."""
@@ -153,15 +160,12 @@ class Observer:
             told, self._records = self._records, ()
             self._metrics.pools.remove(told)
 
-    @property
-    def begin(self) -> Begin:
-        """Begins spans; made by the first step, since a program may set up OpenTelemetry after its Mastra."""
-        if self._begin is not None:
-            return self._begin
+    def begun(self) -> Begin:
+        """What begins spans; made by the first step, since a program may set up OpenTelemetry after its Mastra."""
         with self._lock:
-            if self._begin is None:
-                self._begin = self._begun()
-            return self._begin
+            if self.begin is None:
+                self.begin = self._begun()
+            return self.begin
 
     def _begun(self) -> Begin:
         self._measure()
@@ -176,66 +180,89 @@ class Observer:
         # What a provider does, if its program ends without closing it.
         atexit.register(queue.shutdown)
         disabled = os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true"
-        return OwnTracer(0.0 if disabled else self.options.sampling, ended=queue.take_own).start_span
+        self.hand_over = queue.take
+        return OwnTracer(0.0 if disabled else self.options.sampling).start_span
 
 
-class SpanStep(Step):
-    """A step that is a span, from entering to leaving it."""
+@attrs.define(kw_only=True, eq=False)
+class SpanStep(Noted, Step):
+    """A step that is a span, from entering to leaving it, and what is noted of it: one object, since each one more is felt in every run.
+
+    Attributes:
+        observer: whose step it is.
+        name: for people.
+        conventional: facts for other exporters.
+        trace: the number of its trace; id: that of its span.
+        beside: the steps of the trace that go on; None if nothing of the trace is kept.
+        kept: whether the span is kept.
+        token: puts back the context around it.
+    """
 
     traced = True
 
-    def __init__(self, observer: Observer, *, name: str, noted: Noted, conventional: Mapping[str, str | int] | None) -> None:
-        self._observer = observer
-        self._name = name
-        self._noted = noted
-        self._conventional = conventional
+    observer: Observer
+    name: str
+    conventional: Mapping[str, str | int] | None
+    trace: int = attrs.field(init=False)
+    id: int = attrs.field(init=False)
+    beside: dict[int, Noted] | None = attrs.field(init=False)
+    kept: bool = attrs.field(init=False, default=False)
+    token: Token[Context] = attrs.field(init=False)
+
+    @property
+    def trace_id(self) -> str | None:
+        return f"{self.trace:032x}" if self.kept else None
 
     def gave(self, output: Told = None, **attributes: Any) -> None:
         if output is not None:
-            self._noted.output = output
-        self._noted.attributes |= attributes
+            self.output = output
+        self.attributes |= attributes
 
     def failed(self, error: BaseException | str) -> None:
-        self._noted.error = error
+        self.error = error
 
     def __enter__(self) -> Self:
         """The step, begun."""
-        observer, noted = self._observer, self._noted
-        begin, here = observer.begin, otel_context.get_current()
-        around: Noted | None = cast("Noted | None", here.get(observer.key))
+        observer, here = self.observer, otel_context.get_current()
         # Through the step, not the span, comes what is raised: its text may quote what was said, and other exporters would have it.
-        self._span = begin(self._name, here, attributes=self._conventional) if observer.shared else begin(self._name, here)
-        self._told = told = self._span.get_span_context()
-        trace_id = told.trace_id
+        span = (observer.begin or observer.begun())(self.name, here, attributes=self.conventional)
+        self.trace, self.id, _, flags, _, _ = span.get_span_context()
+        around: SpanStep | None = here.get(observer.key)  # type: ignore[assignment]  # nobody else has this key
         if around is None:
-            noted.root_entity = noted.entity
-            observer.traces.begin(trace_id)
+            self.root_entity = self.entity
+            self.beside = observer.traces.begin(self.trace)
         else:
-            noted.metadata = {**around.metadata, **noted.metadata} if noted.metadata else around.metadata
-            noted.entity = noted.entity or around.entity
-            noted.parent_entity, noted.root_entity = around.entity, around.root_entity
-        kept = self._span.is_recording() and told.trace_flags.sampled and trace_id in observer.traces
-        self.trace_id = f"{trace_id:032x}" if kept else None
-        if kept:
-            observer.traces.open(trace_id, told.span_id, Opened(span=cast("ReadableSpan", self._span), noted=noted))
-        within = trace.set_span_in_context(self._span, otel_context.set_value(observer.key, noted, here))
-        self._token = otel_context.attach(within)
+            self.beside = around.beside if around.trace == self.trace else None
+            self.metadata = {**around.metadata, **self.metadata} if self.metadata else around.metadata
+            self.entity = self.entity or around.entity
+            self.parent_entity, self.root_entity = around.entity, around.root_entity
+        self.span = span
+        if self.beside is not None and flags & TraceFlags.SAMPLED and span.is_recording():
+            self.kept = True
+            self.beside[self.id] = self
+        self.token = otel_context.attach(Context({**here, _SPAN_KEY: span, observer.key: self}))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """The step ends; what is raised through it is its error."""
-        otel_context.detach(self._token)
-        noted, observer = self._noted, self._observer
+        otel_context.detach(self.token)
+        # It waits for its export now, and need not keep the contexts around it.
+        del self.token
+        observer, span = self.observer, self.span
         if isinstance(error, asyncio.CancelledError):
-            noted.attributes["interrupted"] = True
+            self.attributes["interrupted"] = True
         elif error is not None:
-            noted.error = error
+            self.error = error
+        if self.beside is not None and self.kept:
+            del self.beside[self.id]
+            # What a provider gives to the queue is taken if its trace is still kept, and a note of any other would never be fetched.
+            if not observer.shared or self.trace in observer.traces:
+                observer.exporter.note(self.id, noted=self)
         if observer.shared:
-            _tell_others(self._span, noted=noted)
-        told = self._told
-        if self.trace_id is not None and observer.traces.end(told.trace_id, told.span_id):
-            observer.exporter.note(told.span_id, noted=noted)
-        self._span.end()
+            _tell_others(span, noted=self)
+        span.end()
+        if self.kept:
+            observer.hand_over(span)
 
 
 def _tell_others(span: trace.Span, *, noted: Noted) -> None:
@@ -272,7 +299,7 @@ class SpanQueue(BatchSpanProcessor):
         self._key = key
         self._closed = False
 
-    def on_start(self, span: Span, parent_context: otel_context.Context | None = None) -> None:
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell a foreign span in whose run it is: when it is exported, the run's own span may not have ended."""
         scope = span.instrumentation_scope
         around = None if scope is not None and scope.name == SCOPE else otel_context.get_value(self._key, parent_context)
@@ -282,24 +309,20 @@ class SpanQueue(BatchSpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Take the span, unless it is of a trace without runs."""
         context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled:
-            self._take(span, context)
+        if context is not None and context.trace_flags.sampled and context.trace_id in self._traces:
+            self.take(span)
 
-    def take_own(self, span: OwnSpan) -> None:
-        """Take a span that no provider knows of, unless it is of a trace without runs."""
-        self._take(cast("ReadableSpan", span), span.context)
-
-    def _take(self, span: ReadableSpan, context: trace.SpanContext) -> None:
-        if context.trace_id not in self._traces:
-            return
+    def take(self, span: ReadableSpan) -> None:
+        """Take the span, whatever trace it is of."""
         with self._counting:
             # The processor itself would drop the oldest, and tell nobody how many.
             taken = not self._closed and self._given - self._exporter.taken < QUEUE
             self._given += taken
         if taken:
-            super().on_end(span)
+            # What its on_end does, once it knows that the span is sampled.
+            self._batch_processor.emit(span)
         else:
-            self._exporter.drop(context.span_id)
+            self._exporter.drop(span.context.span_id)
 
     def shutdown(self) -> None:
         """Export what waits, and take no more."""

@@ -7,13 +7,14 @@ Needs mastra-core[otel].
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from mastra_core import clock
 from mastra_core.telemetry.sampling import is_sampled
@@ -30,14 +31,12 @@ class OwnTracer:
 
     Args:
         sampling: the share of traces that are kept.
-        ended: is given each kept span when it ends, in the thread that ends it.
     """
 
-    def __init__(self, sampling: float, *, ended: Callable[[OwnSpan], object]) -> None:
+    def __init__(self, sampling: float) -> None:
         self._sampling = sampling
-        self._ended = ended
 
-    def start_span(self, name: str, context: Context, *, attributes: object = None) -> trace.Span:
+    def start_span(self, name: str, context: Context, *, attributes: object = None) -> OwnSpan | NonRecordingSpan:
         """A span that has begun; one that records nothing if its trace is not kept.
 
         Args:
@@ -45,18 +44,20 @@ class OwnTracer:
             context: with the span around it, if any.
             attributes: what other exporters would get; here is none.
         """
-        parent = trace.get_current_span(context).get_span_context()
-        # An id of zeros means none.
-        span_id = random.getrandbits(64) or 1
-        if parent.is_valid:
-            made = SpanContext(parent.trace_id, span_id, is_remote=False, trace_flags=parent.trace_flags, trace_state=parent.trace_state)
-        else:
+        around = context.get(_SPAN_KEY)
+        found = around.context if type(around) is OwnSpan else trace.get_current_span(context).get_span_context()
+        # It is a tuple, whose parts by their names are a call each.
+        trace_id, _, _, flags, state, is_valid = found
+        begun = clock.nanoseconds()
+        # Times are stored in milliseconds, and spans of one are listed by their ids, which begin with the rest. An id of zeros means none.
+        span_id = begun % 1_000_000 << 44 | random.getrandbits(44) or 1
+        if not is_valid:
             trace_id = random.getrandbits(128) or 1
             flags = _KEPT if is_sampled(trace_id, sampling=self._sampling) else _PASSED_OVER
-            made = SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags)
-        if not made.trace_flags.sampled:
+        made = SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=state)
+        if not flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(made)
-        return OwnSpan(name, context=made, parent=parent if parent.is_valid else None, ended=self._ended)
+        return OwnSpan(name, context=made, parent=found if is_valid else None, begun=begun)
 
 
 class OwnSpan(trace.Span):
@@ -75,12 +76,11 @@ class OwnSpan(trace.Span):
     links: Sequence[Link] = ()
     end_time: int | None = None
 
-    def __init__(self, name: str, *, context: SpanContext, parent: SpanContext | None, ended: Callable[[OwnSpan], object]) -> None:
+    def __init__(self, name: str, *, context: SpanContext, parent: SpanContext | None, begun: int) -> None:
         self.name = name
         self.context = context
         self.parent = parent
-        self.start_time = clock.nanoseconds()
-        self._ended = ended
+        self.start_time = begun
 
     def get_span_context(self) -> SpanContext:
         return self.context
@@ -120,4 +120,3 @@ class OwnSpan(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         if self.end_time is None:
             self.end_time = end_time or clock.nanoseconds()
-            self._ended(self)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from mastra_core.telemetry.mapping import Opened
+from mastra_core.telemetry.mapping import Noted
 
 TRACES = 10_000
 """Traces whose foreign spans are still waited for."""
@@ -22,31 +22,23 @@ class Traces:
 
     def __init__(self, sampling: float) -> None:
         self._sampling = sampling
-        self._begun: dict[int, dict[int, Opened]] = {}
+        self._begun: dict[int, dict[int, Noted]] = {}
         self._lock = threading.Lock()
 
-    def begin(self, trace_id: int) -> None:
-        """Keep the spans of this trace from now on, if it is sampled."""
+    def begin(self, trace_id: int) -> dict[int, Noted] | None:
+        """Keep the spans of this trace from now on, if it is sampled.
+
+        Gives the place for its steps that go on, by their spans' ids; None if the trace is not kept.
+        """
         if not is_sampled(trace_id, sampling=self._sampling):
-            return
+            return None
         with self._lock:
-            self._begun.setdefault(trace_id, {})
+            steps = self._begun.setdefault(trace_id, {})
             if len(self._begun) > TRACES:
                 del self._begun[next(iter(self._begun))]
+            return steps
 
-    def open(self, trace_id: int, span_id: int, opened: Opened) -> None:
-        """Know of a step of the trace that goes on."""
-        if (steps := self._begun.get(trace_id)) is not None:
-            steps[span_id] = opened
-
-    def end(self, trace_id: int, span_id: int) -> bool:
-        """Forget the step, which has ended; whether the trace's spans are still kept."""
-        if (steps := self._begun.get(trace_id)) is None:
-            return False
-        steps.pop(span_id, None)
-        return True
-
-    def running(self, trace_id: int) -> list[Opened]:
+    def running(self, trace_id: int) -> list[Noted]:
         """The steps of the trace that go on, in the order in which they began."""
         return list(self._begun.get(trace_id, {}).values())
 
@@ -57,4 +49,4 @@ class Traces:
 
 def is_sampled(trace_id: int, *, sampling: float) -> bool:
     """Whether a trace is of the share that is kept: by the bits that OpenTelemetry's own sampler takes, so that both choose the same."""
-    return trace_id & (2**64 - 1) < round(sampling * 2**64)
+    return sampling >= 1 or trace_id & (2**64 - 1) < round(sampling * 2**64)

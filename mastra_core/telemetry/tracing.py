@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -32,16 +32,32 @@ class Entity:
     name: str
 
 
+@attrs.frozen
+class Said:
+    """A list of objects of nothing but texts, to be told to a step: its texts are looked at together, which takes a third of the time.
+
+    Attributes:
+        objects: made for the step, which keeps them; their names are no secrets.
+        texts: all the names and texts in them, in any order.
+    """
+
+    objects: list[Json]
+    texts: Sequence[str]
+
+
 class Step:
     """A step that nobody traces: takes what it is told, and keeps nothing.
 
     Attributes:
-        trace_id: the trace that the step is in; None if it is not traced.
         traced: whether anything is kept, so that costly facts need not be gathered.
     """
 
-    trace_id: str | None = None
     traced = False
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the step is in; None if it is not traced."""
+        return None
 
     def gave(self, output: Told = None, **attributes: Any) -> None:
         """What the step gave, and more facts about it, by their names in TypeScript's attributes."""
@@ -70,7 +86,7 @@ class Tracing(Protocol):
         *,
         entity: Entity | None = None,
         input: Told = None,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: dict[str, Any] | None = None,
         metadata: Mapping[str, str] | None = None,
         conventional: Mapping[str, str | int] | None = None,
     ) -> Step:
@@ -81,7 +97,7 @@ class Tracing(Protocol):
             name: for people.
             entity: who does it; None is who does the step around it.
             input: what it is given.
-            attributes: facts, by their names in TypeScript.
+            attributes: facts, by their names in TypeScript; the step's from now on.
             metadata: ids of run, thread and resource, and more; steps within have them too.
             conventional: facts by their names in OpenTelemetry's GenAI conventions, without anything that was said, for other exporters.
         """

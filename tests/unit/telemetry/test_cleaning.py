@@ -11,6 +11,7 @@ import pytest
 from mastra_core import ConfigurationError, Observability
 from mastra_core.storage.records.wire import dump_json
 from mastra_core.telemetry.cleaning import FAILED, REDACTED, TRUNCATED, Cleaner
+from mastra_core.telemetry.tracing import Said
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,18 @@ def test_a_field_is_cut_to_its_limit_and_says_so(limit: int) -> None:
 def test_names_count_towards_the_limit() -> None:
     """What comes in as many names with short values is bounded too."""
     assert Cleaner(max_attribute_bytes=10).output({"abcd": "1", "efgh": "23456"}) == {"abcd": "1", "efgh": f"2{TRUNCATED}"}
+
+
+@pytest.mark.parametrize("text", ["plain", "ünï", "a\0b", "a\ud800b", ""])
+@pytest.mark.parametrize("limit", [1, 10, 45, 46, 47, 48, 49, 50, 1000])
+@pytest.mark.parametrize("messages", [1, 2, 51])
+def test_texts_that_are_looked_at_together_are_kept_as_one_by_one(text: str, limit: int, messages: int) -> None:
+    """However a prompt is told, the same of it is kept: what fits, what can be stored, and at most fifty messages."""
+    told = [{"role": "user", "content": f"{text}{index}"} for index in range(messages)]
+    texts = [part for message in told for item in message.items() for part in item]
+    cleaner = Cleaner(max_attribute_bytes=limit)
+    one_by_one = cleaner.input({"messages": told, "after": "more"})
+    assert cleaner.input({"messages": Said([dict(message) for message in told], texts), "after": "more"}) == one_by_one
 
 
 def test_depth_and_length_are_bounded() -> None:

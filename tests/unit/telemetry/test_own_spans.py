@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanContext, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
 
-from mastra_core import Agent, Mastra, Memory, Observability
+from mastra_core import Agent, Mastra, Memory, Observability, clock
 from mastra_core.storage import LibSQLStore, Store
 from mastra_core.storage.records.span_kinds import Span
 from tests.unit.agent.models import CountingStore, ScriptedModel, call, calling
@@ -25,6 +26,11 @@ async def spans_of(store: Store, trace_id: str | None) -> tuple[Span, ...]:
     found = await store.observability.get_trace(str(trace_id))
     assert found is not None
     return found.spans
+
+
+def visit(city: str) -> str:
+    """Visit a city."""
+    return city
 
 
 @pytest.fixture
@@ -110,6 +116,22 @@ async def test_what_a_program_says_of_one_step_is_said_of_no_other() -> None:
     assert {(span.run_id, span.thread_id, span.resource_id) for span in spans} == {(ids["runId"], "t1", "u1")}
 
 
+async def test_steps_of_one_millisecond_are_listed_in_the_order_they_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may take less than the millisecond to which times are stored: nobody reads that it was saved before the model was asked."""
+    monkeypatch.setattr(clock, "nanoseconds", itertools.count(1_700_000_000 * 10**9).__next__)
+    store = CountingStore()
+    agent = Agent("a", model=ScriptedModel(calling(call("visit", city="Rome")), "Sunny."), memory=Memory(), tools=[visit])
+    async with Mastra(storage=store, agents={"a": agent}, observability=True) as mastra:
+        result = await agent.generate("Hello?", thread="t1", resource="u1")
+        assert mastra.observer is not None
+        await mastra.observer.flush()
+        spans = await spans_of(store, result.trace_id)
+    assert len({span.started_at for span in spans}) == 1
+    assert [span.name for span in spans] == [
+        "agent run: 'a'", "memory: recall", "llm: 'parrot-1'", "step: 0", "tool: 'visit'", "step: 1", "memory: save",
+    ]  # fmt: skip
+
+
 @pytest.mark.usefixtures("both_ways")
 async def test_other_spans_join_a_run_and_a_run_joins_them(elsewhere: tuple[TracerProvider, InMemorySpanExporter]) -> None:
     """A span made with a provider that our Mastra knows nothing of has the run's span as its parent, and a run within one is in its trace."""
@@ -134,6 +156,50 @@ async def test_other_spans_join_a_run_and_a_run_joins_them(elsewhere: tuple[Trac
     assert inner.parent is not None
     assert f"{inner.parent.span_id:016x}" == spans["tool: 'ask'"].span_id
     assert spans["agent run: 'a'"].parent_span_id == f"{around.get_span_context().span_id:016x}"
+
+
+async def test_a_tool_that_ends_the_span_it_runs_in_costs_none() -> None:
+    """The step is stored with what came of it, and the others of its run, though a program ended a span that is not its own."""
+
+    async def leave(city: str) -> str:
+        """End the current span, and wait until what has ended is exported."""
+        trace.get_current_span().end()
+        assert mastra.observer is not None
+        await mastra.observer.flush()
+        return city
+
+    store = CountingStore()
+    agent = Agent("a", model=ScriptedModel(calling(call("leave", city="Rome")), "Sunny."), tools=[leave])
+    async with Mastra(storage=store, agents={"a": agent}, observability=True) as mastra:
+        result = await agent.generate("Hello?")
+        assert mastra.observer is not None
+        await mastra.observer.flush()
+        spans = {span.name: span for span in await spans_of(store, result.trace_id)}
+    assert set(spans) == {"agent run: 'a'", "llm: 'parrot-1'", "step: 0", "tool: 'leave'", "step: 1"}
+    assert (spans["tool: 'leave'"].span_type, spans["tool: 'leave'"].output) == ("tool_call", "Rome")
+
+
+@pytest.mark.usefixtures("both_ways")
+async def test_a_step_below_a_span_of_another_trace_is_in_no_trace_of_ours() -> None:
+    """A tool that goes on in a trace of somebody else's leaves no step there, where it would have no root and never be listed."""
+
+    async def elsewhere(city: str) -> str:
+        """Run another agent in a trace that began elsewhere."""
+        other = SpanContext(trace_id=0xABC, span_id=0xDEF, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+        with trace.use_span(NonRecordingSpan(other)):
+            await inner.generate(city)
+        return city
+
+    store = CountingStore()
+    inner = Agent("b", model=ScriptedModel("Hello."))
+    outer = Agent("a", model=ScriptedModel(calling(call("elsewhere", city="Rome")), "Sunny."), tools=[elsewhere])
+    async with Mastra(storage=store, agents={"a": outer, "b": inner}, observability=True) as mastra:
+        result = await outer.generate("Hello?")
+        assert mastra.observer is not None
+        await mastra.observer.flush()
+        names = [span.name for span in await spans_of(store, result.trace_id)]
+        assert await store.observability.get_trace(f"{0xABC:032x}") is None
+    assert sorted(names) == ["agent run: 'a'", "llm: 'parrot-1'", "step: 0", "step: 1", "tool: 'elsewhere'"]
 
 
 async def test_a_run_that_is_not_kept_says_so_to_whoever_would_tell_more() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mastra_core import Agent, Mastra, Memory, ModelError
+from mastra_core import Agent, Mastra, Memory, ModelError, Observability
+from mastra_core.telemetry.cleaning import TRUNCATED
 from tests.unit.agent.models import CountingStore, ScriptedModel, WaitingModel, broken, call, calling
 from tests.unit.telemetry.observing import HERE, file_store, observed, spans_of, tree
 
@@ -165,3 +166,19 @@ def test_a_mastra_made_in_another_event_loop_than_its_runs_is_traced(tmp_path: P
             return len(await spans_of(mastra.storage, result.trace_id))
 
     assert asyncio.run(used(asyncio.run(made()))) == 3
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+async def test_a_prompt_is_kept_up_to_the_limit_to_the_byte(missing: int) -> None:
+    """All that a prompt says counts towards `max_attribute_bytes`, the names of its members too, in the step as in the generation."""
+    whole = len("rolesystemcontentBe brief.roleusercontentHello?")
+    cut = "Hello?" if not missing else f"Hello{TRUNCATED}"
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": cut}]
+    for limit, name, kept in ((whole, "step: 0", prompt), (whole + len("messages"), "llm: 'parrot-1'", {"messages": prompt})):
+        store = CountingStore()
+        async with observed(store, "Hi.", observability=Observability(max_attribute_bytes=limit - missing)) as mastra:
+            result = await mastra.get_agent("a").generate("Hello?")
+            assert mastra.observer is not None
+            await mastra.observer.flush()
+            (found,) = [span.input for span in await spans_of(store, result.trace_id) if span.name == name]
+            assert found == kept
