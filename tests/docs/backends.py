@@ -18,6 +18,7 @@ from mastra_core.storage.opening import open_store
 from mastra_core.storage.records.engine import CAPABILITIES
 from mastra_core.storage.store import Store
 from mastra_core.testing.report import Report, limits, markdown, title
+from mastra_mongodb import MongoDBStore
 
 ROOT = Path(__file__).parents[2]
 BEGIN = "<!-- backends: written by `make backends` from what each backend declares -->\n"
@@ -47,6 +48,11 @@ def dynamodb(request: pytest.FixtureRequest) -> Store:
     return open_store(f"dynamodb://{table}?region=us-east-1&endpoint={endpoint}")
 
 
+def without_transactions(request: pytest.FixtureRequest) -> Store:
+    """A server that is asked for no transactions, as one that stands alone has none."""
+    return MongoDBStore(uri=request.getfixturevalue("mongodb_url"), transactions=False)
+
+
 BACKENDS = (
     Backend("in memory", "for tests", lambda request: InMemoryStore()),
     Backend("libSQL, SQLite", "`file:…`, `:memory:`", url_of("tmp_path", lambda folder: f"file:{folder}/mastra.db")),
@@ -55,6 +61,8 @@ BACKENDS = (
     Backend("Redis", "`redis://…`, `rediss://…`, `redis+sentinel://…`", url_of("redis_url")),
     Backend("Redis Cluster", "`redis+cluster://…`", url_of("redis_cluster_url", lambda url: url.replace("redis://", "redis+cluster://"))),
     Backend("DynamoDB", "`dynamodb://…`", dynamodb),
+    Backend("MongoDB", "`mongodb://…`, `mongodb+srv://…`", url_of("mongodb_url")),
+    Backend("MongoDB, standalone", "`mongodb://…`", without_transactions),
 )
 LABELS = [backend.label for backend in BACKENDS]
 

@@ -1,15 +1,20 @@
-"""The MongoDB engine, certified by the kit on a replica set of one node, and with transactions turned off."""
+"""The MongoDB engine, certified by the kit on a replica set of one node, and with transactions turned off.
+
+The other domains are certified in test_other_domains.py, vectors in test_vectors.py.
+"""
 
 from __future__ import annotations
 
+import inspect
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pymongo
 import pytest
 
-from mastra_core import clock
+from mastra_core import clock, testing
 from mastra_core.storage.records.wire import dump_json
 from mastra_core.testing import CompositeContract, EngineContract, MemoryContract
 from mastra_mongodb.store import MongoDBStore
@@ -65,14 +70,13 @@ class InDatabase:
 
 
 class TestMongoDBEngine(InDatabase, EngineContract):
-    """The port."""
+    """The port. Must hold: "The whole kit passes on the replica-set server (transactions)"."""
 
 
 class TestMongoDBEngineWithoutTransactions(InDatabase, EngineContract):
-    """The port, on a server that is asked for no transactions."""
+    """The port. Must hold: "The whole kit passes … with transactions turned off"; what is left out on every change, `make test` runs."""
 
     briefly = True
-
     transactions = False
 
 
@@ -107,4 +111,29 @@ class TestMongoDBComposite(OnServer, CompositeContract):
     @asynccontextmanager
     async def open_stores(self):
         with fresh_mongodb_database(self.server) as other:
-            yield MongoDBStore(id="one", uri=self.url), MongoDBStore(id="other", uri=other)
+            made = [MongoDBStore(id=name, uri=uri, transactions=self.transactions) for name, uri in (("one", self.url), ("other", other))]
+            yield tuple(made)
+
+
+class TestMongoDBCompositeWithoutTransactions(TestMongoDBComposite):
+    """Two databases of one server that is asked for no transactions."""
+
+    transactions = False
+
+
+async def test_the_whole_kit_is_run_with_transactions_and_without(mongodb_url):
+    """Must hold: "The whole kit passes on the replica-set server (transactions) and with transactions turned off": no contract is left out."""
+    tests = __name__.rpartition(".")[0]
+    modules = [import_module(f"{tests}.{name}") for name in ("test_contract", "test_other_domains", "test_vectors")]
+    certified = [held for module in modules for name, held in inspect.getmembers(module, inspect.isclass) if name.startswith("Test")]
+    for contract in (getattr(testing, name) for name in testing.__all__ if name.endswith("Contract")):
+        without = [_is_without(one) for one in certified if issubclass(one, contract)]
+        assert set(without) == {False, True}, contract
+    for transactions, level in ((None, "FULL"), (False, "EMULATED")):
+        async with MongoDBStore(uri=mongodb_url, transactions=transactions) as store:
+            assert store.records.engine.capabilities["atomic"].level == level
+
+
+def _is_without(certified):
+    """Whether a class asks for no transactions, or a server has none."""
+    return getattr(certified, "transactions", None) is False or "Standalone" in certified.__name__

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pymongo
 import pytest
@@ -12,8 +14,8 @@ from mastra_core.plugins.manager import plugin_for
 from mastra_core.storage.opening import open_store
 from mastra_core.storage.records.changes import Patch, Save
 from mastra_core.storage.records.kinds import MESSAGES, THREADS
-from mastra_core.storage.records.query import Get, Query
-from mastra_core.testing.samples import a_message, a_thread, at, turn
+from mastra_core.storage.records.query import Get
+from mastra_core.testing.samples import a_message, a_thread, at
 from mastra_mongodb.store import MongoDBStore
 from tests.servers.fixtures import own_mongodb
 from tests.servers.process import free_port
@@ -33,36 +35,96 @@ async def test_a_server_that_is_away_is_told_with_the_mend_and_without_the_passw
 
 # pymongo drops the socket of a connection that breaks during its handshake without closing it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("transactions", [None, False])
-async def test_a_killed_server_loses_no_acknowledged_turn_and_keeps_none_half(transactions):
-    """Of 32 savers that the server dies under, what was confirmed is there, nothing is there in part, and the store goes on by itself."""
+@pytest.mark.parametrize("bulk", [True, False], ids=["mongodb-8", "before-8"])
+@pytest.mark.parametrize("transactions", [None, False], ids=["transactions", "without-transactions"])
+async def test_a_killed_server_loses_no_acknowledged_turn_and_keeps_none_half(transactions, bulk):
+    """Must hold: "Killing the server in the middle of 32 savers: acknowledged turns are there, none is half there".
+
+    And the store goes on by itself. Each turn begins a thread, so that half of one is a thread without its messages, or the other way round.
+    """
     # SecantusDB keeps its log in its own memory for a while unless it is told to write it; a mongod confirms what is in its journal.
     with own_mongodb("--sync-on-commit") as server:
         store = MongoDBStore(uri=server.url, db_name="x", options={"serverSelectionTimeoutMS": 60_000}, transactions=transactions)
-        await store.records.apply(Save(THREADS, a_thread()))
-        confirmed: set[int] = set()
+        await store.init()
+        store.records.engine._connection.has_bulk_write = bulk
+        confirmed: set[str] = set()
 
         async def save(saver):
-            for number in range(saver * 100, saver * 100 + 6):
-                pair = [a_message(f"{number}{part}", created=2 * number + i) for i, part in enumerate("ua")]
+            for number in range(6):
+                name = f"{saver}-{number}"
+                said = [a_message(f"{name}{part}", thread_id=name, created=i) for i, part in enumerate("ua")]
                 try:
-                    await store.records.apply(*turn(a_thread(updated=number), pair, now=number))
+                    await store.memory.save_turn(thread=a_thread(name), messages=said)
                 except StorageUnavailableError:
                     return
-                confirmed.add(number)
+                confirmed.add(name)
 
         savers = [asyncio.create_task(save(saver)) for saver in range(32)]
         while len(confirmed) < 40:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(server.kill)
+        assert not all(saver.done() for saver in savers), "the server died too late to break anything"
         await asyncio.to_thread(server.start)
         await asyncio.gather(*savers)
-        (found,) = await store.records.fetch(Query(MESSAGES, "by_thread", at={"thread_id": "t"}))
-        halves = [message.id for message in found]
-        pairs = {name[:-1] for name in halves}
-        assert len(halves) == 2 * len(pairs), "a turn is there in part"
-        assert {str(number) for number in confirmed} <= pairs
+        await assert_whole(store, confirmed)
         await store.close()
+
+
+async def assert_whole(store, confirmed):
+    """Assert that every turn is there with its thread and both messages or not at all, and that those which were confirmed are."""
+    found = {thread.id for thread in await store.memory.list_threads(per_page=None)}
+    found |= {message.thread_id async for message in store.memory.iter_all_messages()}
+    for name in found:
+        turn = await store.memory.read_turn(name, resource_id="r", last=10)
+        said = [message.id for message in turn.messages]
+        assert (turn.thread is not None, said) in ((True, [f"{name}u", f"{name}a"]), (False, [])), "a turn is there in part"
+    threads = {thread.id for thread in await store.memory.list_threads(per_page=None)}
+    messages = sorted([message.id async for message in store.memory.iter_all_messages()])
+    assert messages == sorted(f"{name}{part}" for name in threads for part in "ua"), "a turn is there in part"
+    assert confirmed <= threads
+
+
+SAVERS = """
+import asyncio, sys
+from mastra_core.testing.samples import a_message, a_thread
+from mastra_mongodb.store import MongoDBStore
+
+async def main(url, transactions, bulk):
+    async with MongoDBStore(uri=url, db_name="x", transactions=None if int(transactions) else False) as store:
+        store.records.engine._connection.has_bulk_write = bool(int(bulk))
+
+        async def save(saver):
+            for number in range(1000):
+                name = f"{saver}-{number}"
+                said = [a_message(f"{name}{part}", thread_id=name, created=i) for i, part in enumerate("ua")]
+                await store.memory.save_turn(thread=a_thread(name), messages=said)
+                print(name, flush=True)
+
+        await asyncio.gather(*map(save, range(32)))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("bulk", [True, False], ids=["mongodb-8", "before-8"])
+@pytest.mark.parametrize("transactions", [True, False], ids=["transactions", "without-transactions"])
+async def test_a_server_and_its_savers_that_die_together_leave_no_half_turn(transactions, bulk):
+    """Must hold: "Killing the server in the middle of 32 savers: acknowledged turns are there, none is half there", with nobody to try again.
+
+    As where one machine has both. What the savers were in the middle of, the first reader afterwards completes or takes back.
+    """
+    with own_mongodb("--sync-on-commit") as server:
+        command = [sys.executable, "-c", SAVERS, server.url, str(int(transactions)), str(int(bulk))]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as savers:
+            try:
+                confirmed = [await asyncio.to_thread(savers.stdout.readline) for _ in range(100)]
+                await asyncio.to_thread(server.kill)
+            finally:
+                savers.kill()
+            confirmed += await asyncio.to_thread(savers.stdout.readlines)
+        await asyncio.to_thread(server.start)
+        async with MongoDBStore(uri=server.url, db_name="x", transactions=None if transactions else False) as store:
+            await assert_whole(store, {name.strip() for name in confirmed})
 
 
 @pytest.mark.parametrize("transactions", [None, False])

@@ -37,7 +37,7 @@ def golden(mongodb_url):
 
 
 async def test_everything_reads_back_as_typescript_reads_it(golden, mongodb_url, said):
-    """Threads, messages, resources, runs and scores of a TypeScript program are there from the first read on, in every list."""
+    """Must hold: "`golden/mongodb/documents.ejson.json` loads and reads back": threads, messages, resources, runs, scores, in every list."""
     async with MongoDBStore(uri=mongodb_url) as store:
         found, wanted = await answers(store, said), expected(said)
     assert set(found) == set(wanted)

@@ -42,7 +42,7 @@ async def golden(read_url):
 
 @pytest.mark.parametrize("name", [name for name in SAID if name not in {*ELSEWHERE, *BUGS}])
 async def test_an_answer_of_typescript_is_ours_too(golden, name):
-    """Issue: "`golden/mongodb/documents.ejson.json` loads and reads back as `readback.json`"."""
+    """Must hold: "`golden/mongodb/documents.ejson.json` loads and reads back as `readback.json`"."""
     ask, at = golden.question(name)
     assert_same(as_lists_show(await ask(golden, at)), as_lists_show(golden.expected(name)))
 

@@ -159,11 +159,11 @@ def break_off(store, writes):
 # ------------------------------------------------------------------------------------------------------------- what it costs
 
 
-@pytest.mark.parametrize("size", [10, 1_000])
+@pytest.mark.parametrize("size", [10, 1_000, pytest.param(100_000, marks=pytest.mark.scale)])
 async def test_a_turn_without_transactions_costs_the_same_in_a_thread_of_any_length(opened, database, bulk, size, monkeypatch):
-    """Must hold, without transactions too: "Commands per turn as budgeted, by pymongo's command listener, the same at 10 / 1,000 …".
+    """One aggregate to read; two bulk writes, or one command for the journal, the messages and the thread each.
 
-    One aggregate to read; two bulk writes, or one command for the journal, the messages and the thread each.
+    Must hold: "Commands per turn as budgeted, by pymongo's command listener, the same at 10 / 1,000 / 100,000 messages."
     """
     # The next turn says of the one before it that it is over, however long this machine takes.
     monkeypatch.setattr(journal, "END_SECONDS", 3600)

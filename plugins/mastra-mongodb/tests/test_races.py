@@ -9,10 +9,14 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener
 
+from mastra_core.storage.records.changes import Save
+from mastra_core.storage.records.kinds import MESSAGES, THREADS
+from mastra_core.storage.records.query import Get, Query
 from mastra_core.testing.samples import a_message, a_thread
 from mastra_mongodb.store import MongoDBStore
 from tests.contract.merging import assert_all_survive, merge, prepare
 from tests.contract.racing import assert_one_won_and_nothing_is_lost, at_once, race, suspend
+from tests.servers.fixtures import own_mongodb
 
 SAVER = """
 import asyncio, sys
@@ -56,18 +60,28 @@ class Tries(CommandListener):
         pass
 
 
-async def test_of_32_merges_in_four_processes_all_survive(mongodb_url):
-    """Issue: "Concurrent merges in four processes lose nothing": of a thread, of a resource and of a message."""
-    await prepare(mongodb_url)
-    await asyncio.to_thread(merge, mongodb_url)
-    await assert_all_survive(mongodb_url)
+@pytest.fixture(params=["transactions", "standalone"])
+def raced_url(request):
+    """An empty database: on the run's replica set, and on a server that has no transactions."""
+    if request.param == "transactions":
+        yield request.getfixturevalue("mongodb_url")
+        return
+    with own_mongodb("--standalone") as server:
+        yield urlsplit(server.url)._replace(path="/raced").geturl()
 
 
-async def test_of_sixteen_resumes_in_four_processes_one_wins_and_no_result_is_lost(mongodb_url):
-    """Exactly one process resumes a run, and every step's result survives."""
-    await suspend(mongodb_url)
-    winners = await asyncio.to_thread(race, mongodb_url)
-    await assert_one_won_and_nothing_is_lost(mongodb_url, winners)
+async def test_of_32_merges_in_four_processes_all_survive(raced_url):
+    """Must hold: "Concurrent merges in four processes lose nothing": of a thread, of a resource and of a message."""
+    await prepare(raced_url)
+    await asyncio.to_thread(merge, raced_url)
+    await assert_all_survive(raced_url)
+
+
+async def test_of_sixteen_resumes_in_four_processes_one_wins_and_no_result_is_lost(raced_url):
+    """Must hold: "Concurrent merges in four processes lose nothing": one process resumes a run, and every step's result survives."""
+    await suspend(raced_url)
+    winners = await asyncio.to_thread(race, raced_url)
+    await assert_one_won_and_nothing_is_lost(raced_url, winners)
 
 
 @pytest.mark.parametrize("bulk", [True, False], ids=["mongodb-8", "before-8"])
@@ -91,8 +105,40 @@ async def test_without_transactions_32_savers_in_four_processes_lose_nothing_and
     assert (set(found), len(found)) == (expected, len(expected))
 
 
+async def test_what_a_decision_rests_on_does_not_change_under_it(mongodb_url, raw):
+    """Must hold: "write conflicts retry": what is written by what another record says is decided anew when that one changes meanwhile."""
+    seen = []
+
+    def decided(found):
+        seen.append(found[0].title)
+        if len(seen) == 1:
+            raw.mastra_threads.update_one({"id": "t"}, {"$set": {"title": "new"}})
+        return [Save(MESSAGES, a_message(role=found[0].title))]
+
+    async with MongoDBStore(uri=mongodb_url) as store:
+        await store.memory.save_thread(a_thread(title="old"))
+        await store.records.decide([Get(THREADS, ("t",))], decided)
+        assert [message.role for message in await store.memory.list_messages("t")] == ["new"]
+    assert seen == ["old", "new"]
+
+
+async def test_what_moved_away_while_a_list_was_purged_stays(mongodb_url, raw):
+    """A purge finds and then deletes: what has gone to another list meanwhile is no part of it any more."""
+
+    class Moves(Tries):
+        def started(self, event):
+            if event.command_name == "delete":
+                raw.mastra_messages.update_one({"id": "moves"}, {"$set": {"thread_id": "u"}})
+
+    async with MongoDBStore(uri=mongodb_url, options={"event_listeners": [Moves()]}) as store:
+        for name in ("moves", "stays"):
+            await store.records.apply(Save(MESSAGES, a_message(name)))
+        assert await store.records.engine.purge(Query(MESSAGES, "by_thread", at={"thread_id": "t"}), limit=10) == 1
+        assert [message.id async for message in store.memory.iter_all_messages()] == ["moves"]
+
+
 async def test_a_write_conflict_is_tried_again(mongodb_url):
-    """While another program's transaction holds the thread, a turn is refused and tried again; when it ends, both are there."""
+    """Must hold: "write conflicts retry": another program's transaction holds the thread, a turn tries again; when it ends, both are there."""
     name = urlsplit(mongodb_url).path.strip("/")
     tries = Tries()
     async with (

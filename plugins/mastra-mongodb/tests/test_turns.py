@@ -13,7 +13,8 @@ from pymongo.monitoring import CommandListener
 from mastra_core.storage.records.changes import Delete, Patch, Save
 from mastra_core.storage.records.kinds import KINDS, MESSAGES, THREADS
 from mastra_core.storage.records.query import Get, Is, Window
-from mastra_core.testing.samples import a_message, a_resource, a_thread
+from mastra_core.storage.records.span_kinds import SPANS, Span
+from mastra_core.testing.samples import a_message, a_resource, a_thread, at
 from mastra_mongodb.store import MongoDBStore
 from mastra_mongodb.wire import document_of
 
@@ -117,6 +118,18 @@ async def test_the_other_operations_cost_what_is_stated(counted, mongodb_url):
     await store.records.apply(*(Delete(MESSAGES, (f"n{number}",), answer=False) for number in range(200)), atomic=False)
     assert commands.taken() == ["bulkWrite"]
     assert [message.id for message in await store.memory.list_messages("t")] == [f"m{number:06}" for number in range(20)]
+
+
+async def test_a_walk_over_everything_goes_on_past_a_page(counted, raw):
+    """Whoever exports all messages or all spans gets all of them, 500 with each command."""
+    store, commands = counted
+    raw.mastra_messages.insert_many([document_of(MESSAGES, a_message(f"m{n:04}")) for n in range(1001)])
+    spans = [Span(trace_id=f"t{n % 3}", span_id=f"s{n:04}", name="n", span_type="tool_call", started_at=at(n)) for n in range(1001)]
+    raw.mastra_ai_spans.insert_many([document_of(SPANS, span) for span in spans])
+    assert [message.id async for message in store.memory.iter_all_messages()] == [f"m{n:04}" for n in range(1001)]
+    assert commands.taken().count("aggregate") == 3
+    assert [span.span_id async for _, span in store.records.engine.scan(SPANS, after=None)] == [span.span_id for span in spans]
+    assert commands.taken().count("aggregate") == 3
 
 
 async def test_a_prepared_database_opens_with_one_read(counted, mongodb_url):

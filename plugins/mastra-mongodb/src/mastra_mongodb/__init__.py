@@ -1,4 +1,4 @@
-"""MongoDB storage for Mastra. Not yet released. Importing this imports no driver; what is named here is loaded when it is used."""
+"""MongoDB storage and vectors for Mastra. Importing this imports no driver; what is named here is loaded when it is used."""
 
 from __future__ import annotations
 

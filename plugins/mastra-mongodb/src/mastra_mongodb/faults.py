@@ -32,7 +32,7 @@ _BUSY = frozenset({24, 112, 246, 251})
 """LockTimeout, WriteConflict, SnapshotUnavailable, NoSuchTransaction."""
 _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 _MENDS = {
-    13: "the user may not do this; grant it the role readWrite on the database",
+    13: "the user may not do this, or the uri names none; name one, or grant it the role readWrite on the database",
     18: "the server refused the user or password; check them, and authSource, in the uri",
     11: "the server refused the user or password; check them, and authSource, in the uri",
     14031: "the server is out of disk; give it more",

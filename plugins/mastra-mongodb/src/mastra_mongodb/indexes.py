@@ -97,7 +97,10 @@ def unique(kind: Kind[Any]) -> Index:
 
 
 def _of_status(kind: Kind[Any]) -> tuple[Index, ...]:
-    """Who asks for the suspended runs of all workflows finds few among many; writing a run moves it there when its status changes alone."""
+    """Who asks for the suspended runs of all workflows finds few among many, in order; TypeScript's index of it alone leaves sorting them.
+
+    A run costs it a write when it is made and when its status changes, not when it is saved again.
+    """
     path = kind.path("all") if kind is RUNS else None
     return () if path is None else (Index(kind.name, tuple((column, 1) for column in (STATUS, *order_of(kind, path)))),)
 

@@ -12,7 +12,7 @@ def mastra_stores() -> list[StoreDescription]:
         StoreDescription(
             schemes=("mongodb", "mongodb+srv"),
             factory="mastra_mongodb.store:open_mongodb",
-            summary="MongoDB; reads and writes what @mastra/mongodb does (not yet released)",
+            summary="MongoDB; reads and writes what @mastra/mongodb does",
             port_version=1,
         )
     ]
@@ -25,7 +25,7 @@ def mastra_vectors() -> list[VectorDescription]:
         VectorDescription(
             schemes=("mongodb", "mongodb+srv"),
             factory="mastra_mongodb.vectors:open_mongodb_vector",
-            summary="MongoDB with Atlas Search; reads and writes what @mastra/mongodb does (not yet released)",
+            summary="MongoDB with Atlas Search; reads and writes what @mastra/mongodb does",
             port_version=1,
         )
     ]

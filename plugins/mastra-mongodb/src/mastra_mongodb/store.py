@@ -22,7 +22,7 @@ SETTINGS: Mapping[str, Any] = {**COMMON, "socketTimeoutMS": 45_000}
 
 
 class MongoDBStore(Store):
-    """A store in one MongoDB database, which the TypeScript package `@mastra/mongodb` reads and writes too. Not yet released.
+    """A store in one MongoDB database, which the TypeScript package `@mastra/mongodb` reads and writes too.
 
     Args:
         id: its name in errors and logs.

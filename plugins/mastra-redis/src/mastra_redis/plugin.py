@@ -14,7 +14,7 @@ def mastra_stores() -> list[StoreDescription]:
         StoreDescription(
             schemes=_SCHEMES,
             factory="mastra_redis.store:open_redis",
-            summary="Redis: one node, Sentinel or a cluster (not yet released)",
+            summary="Redis: one node, Sentinel or a cluster",
             port_version=1,
         )
     ]
@@ -27,7 +27,7 @@ def mastra_vectors() -> list[VectorDescription]:
         VectorDescription(
             schemes=_SCHEMES,
             factory="mastra_redis.vectors:open_redis_vector",
-            summary="Redis with or without search: one node, Sentinel or a cluster (not yet released)",
+            summary="Redis with or without search: one node, Sentinel or a cluster",
             port_version=1,
         )
     ]
