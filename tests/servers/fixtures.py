@@ -9,11 +9,10 @@ Knows pytest and how a test's own place is made on each server. Must not know ma
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,9 +24,9 @@ from psycopg import sql
 from . import dynamodb, redis_fixtures, run
 from .mongodb import MongoDBServer
 from .postgres import DURABLE, PostgresServer, binaries
-from .process import MissingServerError, ServerStartError
+from .process import MissingServerError, own_server
 from .run import SERVERS, address_or_skip
-from .shared import START_ATTEMPTS, Address
+from .shared import Address
 from .sqld import Sql, SqldServer
 
 if TYPE_CHECKING:
@@ -75,19 +74,8 @@ def own_postgres(*, settings: Sequence[str] = DURABLE, standby_of: str | None = 
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(missing))
-    for attempt in range(1, START_ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(prefix="mastra-postgres-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
-            # Who runs the server may be another user.
-            Path(folder).chmod(0o711)
-            try:
-                server = stack.enter_context(PostgresServer(Path(folder), settings=settings, standby_of=standby_of))
-            except ServerStartError:
-                # Somebody else may have taken the port between asking for a free one and listening on it.
-                if attempt == START_ATTEMPTS:
-                    raise
-                continue
-            yield server
-            return
+    with own_server(functools.partial(PostgresServer, settings=settings, standby_of=standby_of), kind="postgres") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -158,33 +146,15 @@ def mongodb_search_url(mongodb_search_server: Address) -> Iterator[str]:
 @contextlib.contextmanager
 def own_mongodb(*options: str) -> Iterator[MongoDBServer]:
     """Give a server of one's own for the length of the block, to be killed and started again; `options` go on its command line."""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(prefix="mastra-mongodb-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
-            try:
-                server = stack.enter_context(MongoDBServer(Path(folder), options=options))
-            except ServerStartError:
-                # Somebody else may have taken the port between asking for a free one and listening on it.
-                if attempt == START_ATTEMPTS:
-                    raise
-                continue
-            yield server
-            return
+    with own_server(functools.partial(MongoDBServer, options=options), kind="mongodb") as server:
+        yield server
 
 
 @contextlib.contextmanager
 def fresh_sqld(*options: str) -> Iterator[SqldServer]:
     """Give a libSQL server of one's own with an empty database for the length of the block; `options` go on its command line."""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(prefix="mastra-sqld-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
-            try:
-                server = stack.enter_context(SqldServer(Path(folder), options=options))
-            except ServerStartError:
-                # Somebody else may have taken the port between asking for a free one and listening on it.
-                if attempt == START_ATTEMPTS:
-                    raise
-                continue
-            yield server
-            return
+    with own_server(functools.partial(SqldServer, options=options), kind="sqld") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ Knows operating-system processes. Must not know any server's command line or pro
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import os
 import signal
@@ -13,10 +14,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+S = TypeVar("S")
+
+START_ATTEMPTS = 2
 LOG_TAIL_CHARACTERS = 4000
 PORTS = range(15_000, 32_768)
 """Below the ports that operating systems give to clients by themselves (from 32,768 on Linux, from 49,152 elsewhere)."""
@@ -28,6 +32,27 @@ class MissingServerError(RuntimeError):
 
 class ServerStartError(RuntimeError):
     """A server was started and did not answer; the message carries the end of its log."""
+
+
+@contextlib.contextmanager
+def own_server(start: Callable[[Path], contextlib.AbstractContextManager[S]], *, kind: str, parent: Path | None = None) -> Iterator[S]:
+    """Give a server for the length of the block; its files, in a new folder in `parent`, are thrown away."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        with (
+            tempfile.TemporaryDirectory(prefix=f"mastra-{kind}-", dir=parent, ignore_cleanup_errors=True) as folder,
+            contextlib.ExitStack() as stack,
+        ):
+            # Who runs the server may be another user.
+            Path(folder).chmod(0o711)
+            try:
+                server = stack.enter_context(start(Path(folder)))
+            except ServerStartError:
+                # Somebody else may have taken the port between asking for a free one and listening on it.
+                if attempt == START_ATTEMPTS:
+                    raise
+                continue
+            yield server
+            return
 
 
 def free_port() -> int:

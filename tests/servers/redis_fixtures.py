@@ -8,11 +8,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,11 +17,11 @@ import redis
 from redis.cluster import RedisCluster
 
 from . import redis_sentinel
-from .process import ServerStartError
+from .process import own_server
 from .redis_cluster import RedisClusterServer
 from .redis_sentinel import RedisSentinelServer
 from .run import address_or_skip, taking_turns
-from .shared import START_ATTEMPTS, Address
+from .shared import Address
 
 # A master that a test has killed is missed soon.
 QUICKLY_DOWN_MILLISECONDS = 500
@@ -156,31 +153,13 @@ def fresh_redis_sentinel_database(server: Address) -> Iterator[str]:
 @contextlib.contextmanager
 def own_redis_sentinels(*, replicas: int = 1) -> Iterator[RedisSentinelServer]:
     """Give a master, its replicas and three Sentinels of one's own for the length of the block, to be killed; they start in 2 s."""
-    with own_redis(functools.partial(RedisSentinelServer, replicas=replicas, down_after_milliseconds=QUICKLY_DOWN_MILLISECONDS)) as server:
+    start = functools.partial(RedisSentinelServer, replicas=replicas, down_after_milliseconds=QUICKLY_DOWN_MILLISECONDS)
+    with own_server(start, kind="redis") as server:
         yield server
 
 
 @contextlib.contextmanager
 def own_redis_cluster(*, replicas: int = 1) -> Iterator[RedisClusterServer]:
     """Give a cluster of one's own for the length of the block, with `replicas` for each master, to be killed; it starts in 4 s."""
-    with own_redis(functools.partial(RedisClusterServer, replicas=replicas)) as server:
+    with own_server(functools.partial(RedisClusterServer, replicas=replicas), kind="redis") as server:
         yield server
-
-
-R = TypeVar("R", RedisSentinelServer, RedisClusterServer)
-
-
-@contextlib.contextmanager
-def own_redis(start: Callable[[Path], R]) -> Iterator[R]:
-    """Give a server that only this block has; its files are thrown away."""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(prefix="mastra-redis-", ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
-            try:
-                server = stack.enter_context(start(Path(folder)))
-            except ServerStartError:
-                # Somebody else may have taken the port between asking for a free one and listening on it.
-                if attempt == START_ATTEMPTS:
-                    raise
-                continue
-            yield server
-            return

@@ -31,13 +31,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
 
 from . import dynamodb, mongodb, mongoeco, postgres, redis, redis_cluster, redis_search, redis_sentinel, sqld
-from .process import MissingServerError, ServerStartError
+from .process import MissingServerError, own_server
 
 PROJECT = Path(__file__).resolve().parents[2]
 # A keeper outlives the worker that started it: held here, as an object dropped before its process ended would warn.
 KEEPERS: list[subprocess.Popen[bytes]] = []
 START_TIMEOUT_SECONDS = 120
-START_ATTEMPTS = 2
 
 Server = (
     postgres.PostgresServer
@@ -212,27 +211,10 @@ def running(kind: str, *, parent: Path | None = None) -> Iterator[Address]:
     """Run a server of `kind` for the length of the block and throw its data away; SIGTERM ends the block too. Main thread only."""
     previous = signal.signal(signal.SIGTERM, _exit)
     try:
-        with contextlib.ExitStack() as stack:
-            server = _started(kind, parent, stack)
+        with own_server(KINDS[kind].start, kind=kind, parent=parent) as server:
             yield Address(name=server.name, version=server.version, url=server.url, ours=True)
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _started(kind: str, parent: Path | None, stack: contextlib.ExitStack) -> Server:
-    for attempt in range(1, START_ATTEMPTS + 1):
-        folder = Path(tempfile.mkdtemp(prefix=f"mastra-{kind}-", dir=parent))
-        folder.chmod(0o711)
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        try:
-            server = KINDS[kind].start(folder)
-            stack.enter_context(server)
-            return server
-        except ServerStartError:
-            # Somebody else may have taken the port between asking for a free one and listening on it.
-            if attempt == START_ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
