@@ -6,97 +6,27 @@ import asyncio
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import bson
 import pymongo
 import pytest
-from pymongo import AsyncMongoClient
-from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener
 
-from mastra_core.errors import OwnershipError, StorageUnavailableError, ThreadNotFoundError
-from mastra_core.storage.records.changes import Refused
+from mastra_core.errors import StorageUnavailableError
 from mastra_core.storage.records.kinds import MESSAGES, THREADS
-from mastra_core.testing.samples import a_message, a_thread, turn
+from mastra_core.testing.samples import a_message, a_thread
 from mastra_mongodb import journal
-from mastra_mongodb.journal import JOURNAL
 from mastra_mongodb.store import MongoDBStore
 from mastra_mongodb.wire import document_of
+from tests.mongodb_journal import STEPS, Commands, all_is_over, break_off, exchange, ids, left_long_ago
 from tests.servers.fixtures import own_mongodb
 from tests.servers.proxy import ProtocolError, Relay
-
-STEPS = ("nothing", "entry", "one message", "messages", "thread")
-"""How far a turn of two messages has come, by the writes that were made of it; after the last, it only has to be said that it is over."""
-
-
-class Commands(CommandListener):
-    """Every command that was sent, but those of the connection itself; and when the third read of a patient reader was."""
-
-    def __init__(self):
-        self.names = []
-        self.third_read = asyncio.Event()
-
-    def started(self, event):
-        if event.command_name not in {"hello", "ping", "endSessions"}:
-            self.names.append(event.command_name)
-        if self.names.count("aggregate") == 3:
-            self.third_read.set()
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
-
-    def taken(self):
-        names, self.names = self.names, []
-        return names
-
-
-@pytest.fixture(params=[True, False], ids=["mongodb-8", "before-8"])
-def bulk(request):
-    """Whether the server is used with the bulk write of MongoDB 8."""
-    return request.param
-
-
-@pytest.fixture
-def opened(mongodb_url, bulk):
-    """Opens one store more on the test's database."""
-
-    @asynccontextmanager
-    async def opening(*listeners):
-        async with (
-            AsyncMongoClient(mongodb_url, event_listeners=listeners) as client,
-            MongoDBStore(client=client, db_name=urlsplit(mongodb_url).path.strip("/"), transactions=False) as store,
-        ):
-            if not bulk:
-                store.records.engine._connection.has_bulk_write = False
-            yield store
-
-    return opening
-
-
-@pytest.fixture
-def database(mongodb_url):
-    """The test's database, past the store."""
-    with pymongo.MongoClient(mongodb_url) as client:
-        yield client.get_default_database()
 
 
 def load(database, size):
     """A thread of *size* messages, by the driver itself."""
     database.mastra_threads.insert_one(document_of(THREADS, a_thread()))
     database.mastra_messages.insert_many([document_of(MESSAGES, a_message(f"m{n:06}", created=n)) for n in range(size)])
-
-
-def exchange(number, thread_id="t"):
-    return [a_message(f"{thread_id}{number}{part}", thread_id=thread_id, created=10**8 + 2 * number + i) for i, part in enumerate("ua")]
-
-
-def ids(found):
-    return [message.id for message in found]
 
 
 class Confirmed(CommandListener):
@@ -129,31 +59,6 @@ async def test_what_is_confirmed_is_on_the_servers_disk(mongodb_url, said, confi
         await store.memory.update_thread("t", title="new")
     assert writes.asked
     assert all(asked == confirmed for asked in writes.asked), writes.asked
-
-
-def left_long_ago(database):
-    """Let the time pass after which a writer counts as gone."""
-    database[JOURNAL].update_many({}, {"$set": {"at": bson.datetime_ms.DatetimeMS(0)}})
-
-
-def all_is_over(database):
-    """Nobody holds a record, and no reader waits."""
-    return database[JOURNAL].count_documents({"$or": [{"done": {"$exists": False}}, {"keys": {"$exists": True}}]}) == 0
-
-
-def break_off(store, writes):
-    """The connection of *store* breaks for good after so many writes, wherever in a command that is."""
-    connection = store.records.engine._connection
-    whole, left = connection.send, [writes]
-
-    async def send(operations, **given):
-        made, left[0] = operations[: left[0]], max(0, left[0] - len(operations))
-        if len(made) == len(operations):
-            return await whole(operations, **given)
-        await whole(made, **given)
-        raise AutoReconnect("the connection broke")
-
-    connection.send = send
 
 
 # ------------------------------------------------------------------------------------------------------------- what it costs
@@ -363,89 +268,3 @@ async def test_a_turn_whose_answer_is_lost_is_there_once(bulk, option, answers):
                 await store.memory.save_turn(thread=a_thread(), messages=exchange(2), existed=True)
                 assert ids(await other.memory.list_messages("t")) == ["t1u", "t1a", "t2u", "t2a"]
         assert all_is_over(client["x"])
-
-
-# ------------------------------------------------------------------------------------------------------- who sees it when
-
-
-@pytest.mark.parametrize("refused", [False, True], ids=["stands", "refused"])
-async def test_a_reader_waits_for_a_turn_that_is_under_way(opened, refused):
-    """In the middle of a turn a reader waits, then it has all of it; or nothing, if the turn is refused."""
-    commands, go_on = Commands(), asyncio.Event()
-    async with opened() as store, opened(commands) as other:
-        await other.memory.save_thread(a_thread(resource_id="other" if refused else "r"))
-        connection = store.records.engine._connection
-        whole, in_the_middle = connection.send, asyncio.Event()
-
-        async def send(operations, **given):
-            if not in_the_middle.is_set():
-                await whole(operations[:2], **given)
-                in_the_middle.set()
-                await go_on.wait()
-            return await whole(operations, **given)
-
-        connection.send = send
-        saving = asyncio.create_task(store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=True))
-        await in_the_middle.wait()
-        commands.taken()
-        commands.third_read.clear()
-        reading = asyncio.create_task(other.memory.list_messages("t"))
-        await asyncio.wait_for(commands.third_read.wait(), timeout=30)
-        assert not reading.done()
-        go_on.set()
-        (outcome,) = await asyncio.gather(saving, return_exceptions=True)
-        assert isinstance(outcome, OwnershipError) == refused
-        assert ids(await reading) == ([] if refused else ["t1u", "t1a"])
-
-
-@pytest.mark.parametrize("existed", [True, False], ids=["known-thread", "new-thread"])
-async def test_nothing_of_a_turn_in_anothers_thread_is_stored(opened, database, existed):
-    """Who asks for a thread of another gets the error; no message of the turn is there and the thread is as it was."""
-    async with opened() as store:
-        await store.memory.save_thread(a_thread(resource_id="other"))
-        with pytest.raises(OwnershipError):
-            await store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=existed)
-        assert await store.memory.get_thread_by_id("t") == a_thread(resource_id="other")
-    assert database.mastra_messages.count_documents({}) == 0
-    assert all_is_over(database)
-
-
-async def test_a_deleted_thread_does_not_come_back_with_a_turn(opened, database):
-    """A run that has read the thread is told that it was deleted since, and nothing of its turn is there."""
-    async with opened() as store:
-        with pytest.raises(ThreadNotFoundError):
-            await store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=True)
-    assert database.mastra_messages.count_documents({}) + database.mastra_threads.count_documents({}) == 0
-
-
-async def test_nothing_of_a_batch_is_stored_that_one_of_its_messages_refuses(opened, database):
-    """A message that is stored in another thread, and may not move: neither the other message nor the new thread of the batch is there."""
-    async with opened() as store:
-        await store.memory.save_turn(thread=a_thread("from"), messages=exchange(1, "from"))
-        with pytest.raises(Refused) as caught:
-            await store.records.apply(*turn(a_thread(updated=5), [*exchange(1), a_message("from1u")], now=5))
-        assert caught.value.found.thread_id == "from"
-        assert await store.memory.get_thread_by_id("t") is None
-        assert ids(await store.memory.list_messages("t")) == []
-    assert database.mastra_messages.count_documents({}) == 2
-    assert all_is_over(database)
-
-
-async def test_a_message_of_another_thread_moves_with_the_turn(opened, database):
-    """A turn with a message that is stored elsewhere is one step all the same, and one with a message that it saves again."""
-    async with opened() as store:
-        await store.memory.save_turn(thread=a_thread("from"), messages=exchange(1, "from"))
-        moved = [*exchange(1), a_message("from1u", created=10**9)]
-        await store.memory.save_turn(thread=a_thread(), messages=moved)
-        assert ids(await store.memory.list_messages("from")) == ["from1a"]
-        again = [a_message("t1u", role="system"), *exchange(2)]
-        await store.memory.save_turn(thread=a_thread(), messages=again, existed=True)
-        found = await store.memory.list_messages("t")
-        assert {message.id: message.role for message in found} == {
-            "from1u": "user",
-            "t1u": "system",
-            "t1a": "user",
-            "t2u": "user",
-            "t2a": "user",
-        }
-    assert all_is_over(database)

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pymongo
 import pytest
 from pymongo import AsyncMongoClient
-from pymongo.monitoring import CommandListener
 
 from mastra_core.storage.records.changes import Delete, Patch, Save
 from mastra_core.storage.records.kinds import KINDS, MESSAGES, THREADS
@@ -17,29 +16,9 @@ from mastra_core.storage.records.span_kinds import SPANS, Span
 from mastra_core.testing.samples import a_message, a_resource, a_thread, at
 from mastra_mongodb.store import MongoDBStore
 from mastra_mongodb.wire import document_of
+from tests.mongodb_journal import Commands
 
 SIZES = [10, 1_000, pytest.param(100_000, marks=pytest.mark.scale)]
-
-
-class Commands(CommandListener):
-    """Every command that was sent, but those of the connection itself."""
-
-    def __init__(self):
-        self.names = []
-
-    def started(self, event):
-        if event.command_name not in {"hello", "ping", "endSessions"}:
-            self.names.append(event.command_name)
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
-
-    def taken(self):
-        names, self.names = self.names, []
-        return names
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ class MongoDBEngine:
     async def scan(self, kind: Kind[R], *, after: str | None) -> AsyncIterator[tuple[str, R]]:
         """In the order of the index of the key; the cursor is the key, its parts joined by U+0000, which no id holds."""
         start = None if after is None else tuple(after.split("\0"))
-        async for place, record in Reader(self._open.documents).scan(kind, after=start):
+        async for place, record in Reader(self._open.documents, self._journal).scan(kind, after=start):
             yield "\0".join(place), record
 
     def ddl(self) -> Sequence[str]:

@@ -130,13 +130,26 @@ class Reader:
         columns = key_columns(kind)
         while True:
             beyond = [] if after is None else [_beyond(columns, list(after), descending=False)]
-            pipeline: Pipeline = [{"$match": together(beyond)}, {"$sort": dict.fromkeys(columns, 1)}, {"$limit": SCANNED}]
-            documents = [document async for document in self._aggregate(kind.name, pipeline)]
+            documents = await self._page(kind, [{"$match": together(beyond)}, {"$sort": dict.fromkeys(columns, 1)}, {"$limit": SCANNED}])
             for document in documents:
                 yield tuple(document[column] for column in columns), decoded(kind, document)
             if len(documents) < SCANNED:
                 return
             after = tuple(documents[-1][column] for column in columns)
+
+    async def _page(self, kind: Kind[Any], pipeline: Pipeline) -> list[Document]:
+        """A part of the whole collection, read again until no batch is under way in it: to wait for those elsewhere might never end."""
+        if self._journal is None:
+            return [document async for document in self._aggregate(kind.name, pipeline)]
+        attempt = 0
+        while True:
+            documents = [document async for document in self._aggregate(kind.name, [*pipeline, {"$set": {"now": "$$NOW"}}])]
+            pending = self._journal.pending([key_place(kind, key_at(kind, document)) for document in documents])
+            entries = [entry async for entry in self._aggregate(pending.collection, pending.pipeline)] if documents else []
+            if not any(self._journal.is_unfinished({**entry, "now": documents[0]["now"]}) for entry in entries):
+                return documents
+            await self._journal.settle(attempt)
+            attempt += 1
 
     async def _together(self, reads: Sequence[Read[Any]]) -> list[Any]:
         """The answers to reads that MongoDB filters; all keys of a kind are one branch."""
