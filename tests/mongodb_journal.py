@@ -73,3 +73,19 @@ def break_off(store, writes):
         raise AutoReconnect("the connection broke")
 
     connection.send = send
+
+
+def hold_in_the_middle(store):
+    """Let the next batch of *store* stop after two writes; the events say that it is there, and let it go on."""
+    connection = store.records.engine._connection
+    whole, in_the_middle, go_on = connection.send, asyncio.Event(), asyncio.Event()
+
+    async def send(operations, **given):
+        if not in_the_middle.is_set():
+            await whole(operations[:2], **given)
+            in_the_middle.set()
+            await go_on.wait()
+        return await whole(operations, **given)
+
+    connection.send = send
+    return in_the_middle, go_on

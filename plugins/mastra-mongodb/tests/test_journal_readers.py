@@ -11,26 +11,16 @@ from mastra_core.errors import OwnershipError, StorageUnavailableError, ThreadNo
 from mastra_core.storage.records.changes import Refused
 from mastra_core.storage.records.kinds import THREADS
 from mastra_core.testing.samples import a_message, a_thread, turn
-from tests.mongodb_journal import STEPS, Commands, all_is_over, break_off, exchange, ids, left_long_ago
+from tests.mongodb_journal import STEPS, Commands, all_is_over, break_off, exchange, hold_in_the_middle, ids, left_long_ago
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["stands", "refused"])
 async def test_a_reader_waits_for_a_turn_that_is_under_way(opened, refused):
     """In the middle of a turn a reader waits, then it has all of it; or nothing, if the turn is refused."""
-    commands, go_on = Commands(), asyncio.Event()
+    commands = Commands()
     async with opened() as store, opened(commands) as other:
         await other.memory.save_thread(a_thread(resource_id="other" if refused else "r"))
-        connection = store.records.engine._connection
-        whole, in_the_middle = connection.send, asyncio.Event()
-
-        async def send(operations, **given):
-            if not in_the_middle.is_set():
-                await whole(operations[:2], **given)
-                in_the_middle.set()
-                await go_on.wait()
-            return await whole(operations, **given)
-
-        connection.send = send
+        in_the_middle, go_on = hold_in_the_middle(store)
         saving = asyncio.create_task(store.memory.save_turn(thread=a_thread(), messages=exchange(1), existed=True))
         await in_the_middle.wait()
         commands.taken()
@@ -116,20 +106,10 @@ async def test_a_walk_over_everything_shows_no_half_turn_that_a_crash_has_left(o
 
 async def test_a_walk_over_everything_waits_for_a_turn_that_is_under_way(opened):
     """It goes on when the turn is over, with all of it; what it has not met keeps it from nothing."""
-    commands, go_on, in_the_middle = Commands(), asyncio.Event(), asyncio.Event()
+    commands = Commands()
     async with opened() as store, opened(commands) as other:
         await other.memory.save_turn(thread=a_thread("u"), messages=exchange(0, "u"))
-        connection = store.records.engine._connection
-        whole = connection.send
-
-        async def send(operations, **given):
-            if not in_the_middle.is_set():
-                await whole(operations[:2], **given)
-                in_the_middle.set()
-                await go_on.wait()
-            return await whole(operations, **given)
-
-        connection.send = send
+        in_the_middle, go_on = hold_in_the_middle(store)
         saving = asyncio.create_task(store.memory.save_turn(thread=a_thread(), messages=exchange(1)))
         await in_the_middle.wait()
         assert [thread.id async for _, thread in other.records.scan(THREADS)] == ["u"]
