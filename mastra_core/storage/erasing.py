@@ -11,13 +11,13 @@ from typing import Any, Literal
 import attrs
 
 from mastra_core.errors import ConfigurationError, MastraError, UnsupportedError
-from mastra_core.storage.domains.removal import behind, forget, purge_all, remove_thread, remove_traces_of, remove_while, side_by_side
+from mastra_core.storage.domains.removal import forget, purge_all, remove_thread, remove_traces_of, remove_while, side_by_side
 from mastra_core.storage.domains.step_results import memories_of
 from mastra_core.storage.records.changes import Change, Delete
 from mastra_core.storage.records.checks import check_id
 from mastra_core.storage.records.kind import Key, Kind
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS
-from mastra_core.storage.records.query import Is, Query, Where
+from mastra_core.storage.records.query import Is, Query, Where, behind
 from mastra_core.storage.records.records import Records
 from mastra_core.storage.records.run_kinds import RUNS, WorkflowRun
 from mastra_core.storage.records.score_kinds import SCORES

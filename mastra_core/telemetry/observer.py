@@ -164,10 +164,10 @@ class Observer:
         """What begins spans; made by the first step, since a program may set up OpenTelemetry after its Mastra."""
         with self._lock:
             if self.begin is None:
-                self.begin = self._begun()
+                self.begin = self._set_up()
             return self.begin
 
-    def _begun(self) -> Begin:
+    def _set_up(self) -> Begin:
         self._measure()
         # A store belongs to the loop of the runs, also when the first to use it is the exporter.
         self.exporter.loop = asyncio.get_running_loop()

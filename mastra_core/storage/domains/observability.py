@@ -21,7 +21,7 @@ from mastra_core.storage.domains.trace_filters import CHILD_ERROR, TraceFilters,
 from mastra_core.storage.records.changes import Delete
 from mastra_core.storage.records.checks import check_id
 from mastra_core.storage.records.kind import Key
-from mastra_core.storage.records.query import Count, Cursor, Get, Query, Read, Where, place
+from mastra_core.storage.records.query import Count, Get, Query, Read, Where, behind, place
 from mastra_core.storage.records.records import Records
 from mastra_core.storage.records.span_kinds import ROOT, SPANS, Span
 from mastra_core.storage.records.wire import undecodable
@@ -256,7 +256,7 @@ class ObservabilityDomain:
             full = part.probe is not None and len(kept) >= part.probe and not include_total
             if len(found) < WALK or full:
                 return part.page_of(kept, total=met if include_total else None)
-            walk = attrs.evolve(walk, after=Cursor(getattr(found[-1], order), SPANS.key_of(found[-1])))
+            walk = behind(walk, found[-1])
 
     async def _failed(self, trace_ids: Sequence[str]) -> list[bool]:
         """Of each trace, whether a span below a root failed."""

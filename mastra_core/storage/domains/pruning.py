@@ -17,7 +17,6 @@ from mastra_core import clock
 from mastra_core.storage.domains.removal import (
     LIGHT,
     LISTED,
-    behind,
     forget,
     remove_thread_while,
     remove_trace_while,
@@ -27,7 +26,7 @@ from mastra_core.storage.domains.removal import (
 from mastra_core.storage.records.changes import Change, Delete
 from mastra_core.storage.records.kind import Kind, R
 from mastra_core.storage.records.kinds import MESSAGES, RESOURCES, THREADS, Resource
-from mastra_core.storage.records.query import Between, Condition, Count, Is, Present, Query, Where, matches
+from mastra_core.storage.records.query import Between, Condition, Count, Is, Present, Query, Where, behind, matches
 from mastra_core.storage.records.records import Records
 from mastra_core.storage.records.run_kinds import RUNS, WorkflowRun
 from mastra_core.storage.records.score_kinds import SCORES, Score

@@ -11,15 +11,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import attrs
-
 from mastra_core.errors import IndexNotFoundError
 from mastra_core.storage.domains.clearing import BATCH
 from mastra_core.storage.domains.owners import step_of
 from mastra_core.storage.records.changes import Change, Check, Delete, Refused
 from mastra_core.storage.records.kind import R
 from mastra_core.storage.records.kinds import MESSAGES, THREADS
-from mastra_core.storage.records.query import Cursor, Is, Present, Query, Where
+from mastra_core.storage.records.query import Is, Present, Query, Where, behind
 from mastra_core.storage.records.records import Records
 from mastra_core.storage.records.span_kinds import SPANS, Span
 from mastra_core.storage.vectors.port import Filter, VectorStore
@@ -47,13 +45,6 @@ async def side_by_side(items: Iterable[T], work: Callable[[T], Any]) -> list[Any
                 raise answer
         answers += some
     return answers
-
-
-def behind(query: Query[R], record: R) -> Query[R]:
-    """The part of *query* that comes after *record*."""
-    path = query.kind.path(query.path)
-    assert path is not None
-    return attrs.evolve(query, after=Cursor(getattr(record, path.order), query.kind.key_of(record)))
 
 
 async def purge_all(records: Records, query: Query[R]) -> int:

@@ -195,3 +195,10 @@ class Count(Read[int], Generic[R]):
 def place(kind: Kind[R], path: Path, record: R) -> tuple[datetime, Key]:
     """Where *record* stands in the total order of *path*; a null time is later than every other."""
     return getattr(record, path.order) or LATEST, kind.key_of(record)
+
+
+def behind(query: Query[R], record: R) -> Query[R]:
+    """The part of *query* that comes after *record*."""
+    path = query.kind.path(query.path)
+    assert path is not None
+    return attrs.evolve(query, after=Cursor(getattr(record, path.order), query.kind.key_of(record)))

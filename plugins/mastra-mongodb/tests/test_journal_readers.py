@@ -121,3 +121,24 @@ async def test_a_walk_over_everything_waits_for_a_turn_that_is_under_way(opened)
         go_on.set()
         await saving
         assert (await walking).id == "t1a"
+
+
+async def test_a_walk_reads_a_page_again_of_which_a_turn_ended_meanwhile(opened):
+    """The turn was over before the journal was asked, and not yet when the page was read: half of it is not all."""
+    async with opened() as store, opened() as other:
+        in_the_middle, go_on = hold_in_the_middle(store)
+        saving = asyncio.create_task(store.memory.save_turn(thread=a_thread(), messages=exchange(1)))
+        await in_the_middle.wait()
+        connection = other.records.engine._connection
+        whole = connection.documents
+
+        async def documents(collection, pipeline):
+            found = [document async for document in whole(collection, pipeline)]
+            if collection == "mastra_messages":
+                go_on.set()
+                await saving
+            for document in found:
+                yield document
+
+        connection.documents = documents
+        assert sorted([message.id async for message in other.memory.iter_all_messages()]) == ["t1a", "t1u"]

@@ -40,11 +40,6 @@ class Office:
 
 
 @pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
-@pytest.fixture
 def office() -> Office:
     return Office()
 

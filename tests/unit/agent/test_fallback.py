@@ -35,11 +35,6 @@ class Silent(ScriptedModel):
         yield ModelDelta()
 
 
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_the_next_model_answers_when_one_fails(store: CountingStore, streamed: bool) -> None:
     """The answer says who gave it: in the result, and in what is stored. The failure is warned about, once."""

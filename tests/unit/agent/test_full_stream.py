@@ -39,11 +39,6 @@ class Endless(ScriptedModel):
         yield ModelDelta(finish_reason="stop", usage=USAGE)
 
 
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
 def made(store: CountingStore, model: ScriptedModel, *tools: Any) -> Agent:
     return Agent("a", model=model, memory=Memory(store), tools=tools or [ping])
 

@@ -17,16 +17,6 @@ PNG = "data:image/png;base64,aGVsbG8="
 
 
 @pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
-@pytest.fixture
-def model() -> ScriptedModel:
-    return ScriptedModel()
-
-
-@pytest.fixture
 def agent(store: CountingStore, model: ScriptedModel) -> Agent:
     return Agent("a", model=model, memory=Memory(store))
 

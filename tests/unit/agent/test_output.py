@@ -63,11 +63,6 @@ GOOD: list[Any] = [
 ]
 
 
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
 @pytest.mark.parametrize("wanted, said, value", GOOD)
 async def test_the_answer_is_a_value_of_the_type_asked_for(wanted: Any, said: str, value: Any) -> None:
     """Whatever kind of type it is, and however the model wraps its JSON; the form told has an object at its top."""

@@ -22,11 +22,6 @@ def get_weather(city: str) -> dict[str, Any]:
     return {"temp": 21, "city": city}
 
 
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
 def made(store: CountingStore, *answers: Any) -> Agent:
     return Agent("a", model=ScriptedModel(*answers), memory=Memory(store), tools=[get_weather])
 

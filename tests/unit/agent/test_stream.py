@@ -16,11 +16,6 @@ HERE: dict[str, Any] = {"thread": "t1", "resource": "u1"}
 WHOLE = [("user", "Count"), ("assistant", "One two three")]
 
 
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
 def made(store: CountingStore, model: ScriptedModel) -> Agent:
     return Agent("a", model=model, memory=Memory(store))
 

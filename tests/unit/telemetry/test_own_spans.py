@@ -6,13 +6,11 @@ import asyncio
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
 
@@ -31,15 +29,6 @@ async def spans_of(store: Store, trace_id: str | None) -> tuple[Span, ...]:
 def visit(city: str) -> str:
     """Visit a city."""
     return city
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
-    """A TracerProvider that no Mastra knows of, and its exporter."""
-    provider, other = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(other))
-    yield provider, other
-    provider.shutdown()
 
 
 @pytest.mark.usefixtures("both_ways")
@@ -133,9 +122,9 @@ async def test_steps_of_one_millisecond_are_listed_in_the_order_they_began(monke
 
 
 @pytest.mark.usefixtures("both_ways")
-async def test_other_spans_join_a_run_and_a_run_joins_them(elsewhere: tuple[TracerProvider, InMemorySpanExporter]) -> None:
+async def test_other_spans_join_a_run_and_a_run_joins_them(joined: tuple[TracerProvider, InMemorySpanExporter]) -> None:
     """A span made with a provider that our Mastra knows nothing of has the run's span as its parent, and a run within one is in its trace."""
-    provider, other = elsewhere
+    provider, other = joined
     tracer = provider.get_tracer("elsewhere")
 
     def ask(city: str) -> str:

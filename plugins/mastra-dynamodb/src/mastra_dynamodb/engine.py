@@ -22,7 +22,7 @@ from mastra_core.errors import ConfigurationError, StorageUnavailableError, Stor
 from mastra_core.storage.records.changes import Change, Delete, Refused, Save
 from mastra_core.storage.records.engine import FULL, Fault, Inspection, Support, emulated
 from mastra_core.storage.records.kind import Kind, R
-from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, matches
+from mastra_core.storage.records.query import Count, Cursor, Get, Is, Query, Read, Window, behind, matches
 from mastra_core.storage.records.queues import Queues
 from mastra_core.storage.records.watching import spent
 from mastra_core.storage.records.wire import check_values
@@ -167,8 +167,7 @@ class DynamoDBEngine:
         What is gone already, and shown by an index that is late, is passed over: else whoever purges until nothing is left would not end
         before the index is right.
         """
-        owner, proof, path = owner_of(query), proof_of(query), query.kind.path(query.path)
-        assert path is not None
+        owner, proof = owner_of(query), proof_of(query)
         held = await self._items([owner] if owner else [])
         orphaned = owner is not None and proof not in held.get(owner, {})
         most = min(limit, query.limit or limit)
@@ -178,7 +177,7 @@ class DynamoDBEngine:
             gone = await self._purged(query, records, owned=owner is not None, marks=not orphaned)
             if gone or len(records) < most:
                 break
-            part = attrs.evolve(part, after=Cursor(getattr(records[-1], path.order), query.kind.key_of(records[-1])))
+            part = behind(part, records[-1])
         if owner is not None and proof is not None and owner in held and orphaned and len(records) < most:
             await self._forget(owner, proof=proof)
         return gone

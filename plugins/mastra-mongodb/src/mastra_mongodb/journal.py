@@ -29,9 +29,10 @@ from mastra_core.storage.records.query import Get
 from mastra_mongodb.indexes import Index
 from mastra_mongodb.operations import Operation, is_new, repeatable, written
 from mastra_mongodb.planning import Plan, planned, unseen
-from mastra_mongodb.reading import Branch, Pipeline, Reader, key_place, path_place
+from mastra_mongodb.reading import Reader
 from mastra_mongodb.sending import Connection, Sent
 from mastra_mongodb.transactions import Decision, conflict, pause
+from mastra_mongodb.waiting import Branch, Pipeline, key_place, path_place
 from mastra_mongodb.wire import CODEC, MAX_BYTES, Document, decoded, key_at
 
 JOURNAL = "mastra_journal"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -19,9 +19,9 @@ from mastra_core.storage.records.kind import Key, Kind, Path, R
 from mastra_core.storage.records.query import LATEST, Count, Cursor, Get, Query, Read, Where, Window, matches, place
 from mastra_mongodb.filters import next_instant, pushed, together
 from mastra_mongodb.indexes import key_columns, order_of
+from mastra_mongodb.waiting import Branch, Journal, Pipeline, key_place, path_place, settled
 from mastra_mongodb.wire import Document, columns_of, decoded, key_at, key_filter
 
-Pipeline = list[Document]
 MAX_BRANCHES = 50
 """Of one command; what goes beyond is asked beside it."""
 SCANNED = 500
@@ -31,47 +31,6 @@ class Aggregate(Protocol):
     """Runs a pipeline over a collection, and gives its documents as they come."""
 
     def __call__(self, collection: str, pipeline: Pipeline, /) -> AsyncGenerator[Document]: ...
-
-
-@attrs.frozen
-class Branch:
-    """A part of a command.
-
-    Attributes:
-        collection: where it begins.
-        pipeline: what is done there.
-        places: what of the database it shows, for a journal.
-    """
-
-    collection: str
-    pipeline: Pipeline
-    places: tuple[str, ...] = ()
-
-
-class Journal(Protocol):
-    """What readers wait for where the server has no transactions."""
-
-    def pending(self, places: Sequence[str]) -> Branch:
-        """The batches at *places* that were made and, within the last minute, done."""
-        ...
-
-    def is_unfinished(self, entry: Mapping[str, Any]) -> bool:
-        """Whether one of them may have been seen in part."""
-        ...
-
-    async def settle(self, attempt: int) -> None:
-        """Let them finish."""
-        ...
-
-
-def key_place(kind: Kind[Any], key: Key) -> str:
-    """The name of a record's place."""
-    return "\0".join([kind.name, *key])
-
-
-def path_place(kind: Kind[Any], path: str, values: Sequence[str]) -> str:
-    """The name of a list's place."""
-    return "\0".join([f"{kind.name}.{path}", *values])
 
 
 @attrs.frozen
@@ -138,18 +97,19 @@ class Reader:
             after = tuple(documents[-1][column] for column in columns)
 
     async def _page(self, kind: Kind[Any], pipeline: Pipeline) -> list[Document]:
-        """A part of the whole collection, read again until no batch is under way in it: to wait for those elsewhere might never end."""
-        if self._journal is None:
+        """A part of the whole collection; only for batches in it is waited, since to wait for all others might never end."""
+        journal = self._journal
+        if journal is None:
             return [document async for document in self._aggregate(kind.name, pipeline)]
-        attempt = 0
-        while True:
+
+        async def read() -> tuple[list[Document], list[Document]]:
             documents = [document async for document in self._aggregate(kind.name, [*pipeline, {"$set": {"now": "$$NOW"}}])]
-            pending = self._journal.pending([key_place(kind, key_at(kind, document)) for document in documents])
+            pending = journal.pending([key_place(kind, key_at(kind, document)) for document in documents])
             entries = [entry async for entry in self._aggregate(pending.collection, pending.pipeline)] if documents else []
-            if not any(self._journal.is_unfinished({**entry, "now": documents[0]["now"]}) for entry in entries):
-                return documents
-            await self._journal.settle(attempt)
-            attempt += 1
+            # The instant at which the page was read: before the journal was.
+            return documents, [{**entry, "now": documents[0]["now"]} for entry in entries]
+
+        return await settled(journal, read)
 
     async def _together(self, reads: Sequence[Read[Any]]) -> list[Any]:
         """The answers to reads that MongoDB filters; all keys of a kind are one branch."""
@@ -179,14 +139,13 @@ class Reader:
         if self._journal is None:
             return await self._united(branches)
         pending = self._journal.pending([place for branch in branches for place in branch.places])
-        attempt = 0
-        while True:
+
+        async def read() -> tuple[list[list[Document]], list[Document]]:
             # Last, so that a batch which was seen in part is still told of.
             *found, entries = await self._united([*branches, pending])
-            if not any(map(self._journal.is_unfinished, entries)):
-                return found
-            await self._journal.settle(attempt)
-            attempt += 1
+            return found, entries
+
+        return await settled(self._journal, read)
 
     async def _united(self, branches: Sequence[Branch]) -> list[list[Document]]:
         if len(branches) == 1 or not self._unites:

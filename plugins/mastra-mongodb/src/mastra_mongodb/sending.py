@@ -19,7 +19,7 @@ from pymongo.results import ClientBulkWriteResult
 
 from mastra_mongodb.faults import is_duplicate
 from mastra_mongodb.operations import Operation
-from mastra_mongodb.reading import Pipeline
+from mastra_mongodb.waiting import Pipeline
 from mastra_mongodb.wire import CODEC, Document
 
 Write = UpdateOne | InsertOne[Document] | DeleteOne
